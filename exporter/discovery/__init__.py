@@ -1,0 +1,1 @@
+"""Finding miners: networks to search, open ports, identification."""

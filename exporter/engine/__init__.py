@@ -1,0 +1,1 @@
+"""The owner of all live state: polls, streams, discovery."""

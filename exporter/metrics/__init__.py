@@ -1,0 +1,1 @@
+"""The metric table and the page made of it."""

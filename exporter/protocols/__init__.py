@@ -1,0 +1,1 @@
+"""Wire formats as pure functions and sans-IO objects: bytes in, values out."""

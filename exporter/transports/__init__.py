@@ -1,0 +1,1 @@
+"""The only code that does network and serial I/O with miners."""
