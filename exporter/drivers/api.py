@@ -160,6 +160,10 @@ class Answers:
     def keys(self) -> tuple[str, ...]:
         return tuple(self._answers)
 
+    def items(self) -> tuple[tuple[str, Answer], ...]:
+        """The raw answers by request key."""
+        return tuple(self._answers.items())
+
     def get(self, key: str) -> Answer | None:
         """The raw answer, or None where the request was not sent or its answer is missing."""
         return self._answers.get(key)

@@ -72,4 +72,4 @@ class FleetSnapshot:
 
     miners: tuple[MinerRecord, ...] = ()
     seen: tuple[SeenHost, ...] = ()
-    taken_at: UnixSeconds = UnixSeconds(0.0)
+    taken_at: UnixSeconds | None = None

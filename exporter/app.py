@@ -1,0 +1,301 @@
+"""The only place that builds and wires the running program; start and stop order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import resource
+import signal
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from exporter import __version__
+from exporter.config import Settings, load_settings, restart_needed
+from exporter.config_values import Listen
+from exporter.control.protocol import socket_path
+from exporter.control.server import ControlServer, Handler
+from exporter.credential_book import CredentialBook
+from exporter.drivers.loader import DriverSet, load_drivers
+from exporter.engine.client import LoopEngineApi
+from exporter.engine.engine import Engine
+from exporter.engine.exchange import Exchange
+from exporter.engine.sessions import Sessions
+from exporter.errors import FlockwatchError, UsageError
+from exporter.metrics.page import PageStore
+from exporter.metrics.render import RenderOptions
+from exporter.metrics.selfmetrics import SelfMetrics
+from exporter.store.backup import backup_bytes
+from exporter.store.database import Database
+from exporter.transports.wire import NetworkWire
+from exporter.web import MetricsListener
+from exporter.web_config import WebConfig, load_web_config
+from onboarding_ui import create_app
+from onboarding_ui.server import UiListener
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What the command line of `run` says."""
+
+    config_file: Path
+    metrics_addr: Listen | None = None
+    ui_addr: Listen | None = None
+    web_config_file: Path | None = None
+    allow_large: bool = False
+
+
+class App:
+    """The running program: one engine thread, two listeners, one control socket."""
+
+    def __init__(self, options: RunOptions, environ: Mapping[str, str]) -> None:
+        """Read the configuration and open the database.
+
+        Raises:
+            UsageError: configuration, database or a driver folder cannot be used.
+        """
+        self._options = options
+        self._environ = environ
+        self.settings = load_settings(options.config_file, environ, allow_large=options.allow_large)
+        self._web_config = load_web_config(options.web_config_file) if options.web_config_file else WebConfig()
+        self._db = Database.open(self.settings.database.path)
+        self._stop = threading.Event()
+        self._reload_turn = threading.Lock()
+        self._book = CredentialBook(environ, self._db)
+        self._self_metrics = SelfMetrics()
+        self._page = PageStore(self._render_options(self.settings), on_fault=self._self_metrics.exposition_fault)
+
+    def run(self) -> int:
+        """Run until SIGINT or SIGTERM. Returns the exit status."""
+        try:
+            return self._run()
+        finally:
+            self._db.close()
+
+    def _run(self) -> int:
+        _raise_descriptor_limit()
+        drivers = self._load_drivers(self.settings)
+        engine = EngineThread(self.settings, self._db, drivers, self._book, self._page, self._self_metrics)
+        metrics = MetricsListener(
+            self._page,
+            self._self_metrics,
+            snapshot=engine.snapshot,
+            reload=self.reload,
+            ready=engine.is_ready,
+            web_config=self._web_config,
+        )
+        metrics_addr = self._options.metrics_addr or self.settings.metrics.addr
+        ui_addr = self._options.ui_addr or self.settings.http.addr
+        with contextlib.ExitStack() as stack:
+            metrics.start(metrics_addr.host, metrics_addr.port)
+            stack.callback(metrics.stop)
+            engine.start(self._handlers(engine))
+            stack.callback(engine.stop)
+            self._engine = engine
+            ui = UiListener(create_app(engine.api), self._web_config)
+            ui.start(ui_addr.host, ui_addr.port)
+            stack.callback(ui.stop)
+            self._catch_signals()
+            self._self_metrics.config_reloaded(True, time.time())
+            log.info("ready", extra={"version": __version__, "metrics": metrics.port, "ui": ui.port})
+            while not self._stop.wait(1.0):
+                if engine.failure is not None:
+                    raise engine.failure
+            log.info("stopping")
+        return 0
+
+    def _catch_signals(self) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: self._stop.set())
+        signal.signal(signal.SIGHUP, lambda *_: threading.Thread(target=self.reload, name="reload").start())
+
+    def _load_drivers(self, settings: Settings) -> DriverSet:
+        drivers = load_drivers(settings.drivers.path)
+        self._self_metrics.drivers_loaded(drivers.loaded, drivers.rejected)
+        return drivers
+
+    @staticmethod
+    def _render_options(settings: Settings) -> RenderOptions:
+        names = {name for subnet in settings.network.subnets for name, _ in subnet.labels}
+        names |= {name for miner in settings.miners for name, _ in miner.labels}
+        collectors = settings.metrics.collectors
+        return RenderOptions(chips=collectors.chips, pool_user=collectors.pool_user, label_names=tuple(sorted(names)))
+
+    # --- reload ---
+
+    def reload(self) -> str | None:
+        """Re-read configuration, credentials and drivers; a bad file keeps what runs. Returns the error or None."""
+        with self._reload_turn:
+            try:
+                settings = load_settings(
+                    self._options.config_file, self._environ, allow_large=self._options.allow_large
+                )
+                self._book.reload()
+                drivers = self._load_drivers(settings)
+                later = restart_needed(self.settings, settings)
+                if later:
+                    log.warning("these settings take effect at the next start: %s", ", ".join(later))
+                self._engine.apply(settings, drivers)
+                self._page.configure(self._render_options(settings), self._engine.snapshot().miners)
+            except FlockwatchError as error:
+                log.error("reload failed, the running configuration stays: %s", error)  # noqa: TRY400 - one line
+                self._self_metrics.config_reloaded(False, time.time())
+                return str(error)
+            self.settings = settings
+            self._self_metrics.config_reloaded(True, time.time())
+            log.info("configuration reloaded")
+            return None
+
+    # --- the control socket ---
+
+    def _handlers(self, engine: EngineThread) -> dict[str, Handler]:
+        async def rescan(arguments: dict[str, Any], progress: Callable[[dict[str, Any]], None]) -> Any:
+            return await engine.engine.rescan(_miner_id(engine.engine, arguments.get("miner")))
+
+        async def backup(arguments: dict[str, Any], progress: Callable[[dict[str, Any]], None]) -> Any:
+            await self._db.commit()
+            return {"document": backup_bytes(self._db).decode()}
+
+        async def reload(arguments: dict[str, Any], progress: Callable[[dict[str, Any]], None]) -> Any:
+            return {"error": await asyncio.to_thread(self.reload)}
+
+        return {"rescan": rescan, "backup": backup, "reload": reload}
+
+
+def _miner_id(engine: Engine, wanted: Any) -> int | None:
+    """The id of the miner that a person named by id, key, name or address."""
+    if wanted is None:
+        return None
+    for record in engine.snapshot().miners:
+        if str(wanted) in (str(record.id), record.key, record.name, record.address):
+            return record.id
+    raise UsageError(f"no miner is called {wanted!r}; name one by its id, MAC, name or address")
+
+
+class EngineThread:
+    """The engine and its event loop on a thread of their own."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        db: Database,
+        drivers: DriverSet,
+        book: CredentialBook,
+        page: PageStore,
+        meter: SelfMetrics,
+    ) -> None:
+        self._settings = settings
+        self._db = db
+        self._drivers = drivers
+        self._book = book
+        self._page = page
+        self._meter = meter
+        self._handlers: dict[str, Handler] = {}
+        self._started = threading.Event()
+        self._stop: asyncio.Event | None = None
+        self._thread = threading.Thread(target=self._main, name="engine", daemon=True)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.failure: BaseException | None = None
+        self._engine: Engine | None = None
+
+    @property
+    def engine(self) -> Engine:
+        if self._engine is None:
+            raise FlockwatchError("the engine is not running")
+        return self._engine
+
+    @property
+    def api(self) -> LoopEngineApi:
+        if self._loop is None:
+            raise FlockwatchError("the engine is not running")
+        return LoopEngineApi(self._loop, self.engine)
+
+    def snapshot(self) -> Any:
+        return self.engine.snapshot()
+
+    def is_ready(self) -> bool:
+        return self._engine is not None and self._engine.ready
+
+    def start(self, handlers: dict[str, Handler]) -> None:
+        """Start the thread and wait until the engine runs.
+
+        Raises:
+            UsageError: the engine could not start, for example for a busy UDP port.
+        """
+        self._handlers = handlers
+        self._thread.start()
+        self._started.wait()
+        if self.failure is not None:
+            raise self.failure
+
+    def stop(self) -> None:
+        """Stop the engine in order and wait for its thread."""
+        if self._loop is not None and self._stop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(20.0)
+
+    def apply(self, settings: Settings, drivers: DriverSet) -> None:
+        """Use re-read settings and drivers; returns when the engine has taken them."""
+        self.api.call(lambda: self.engine.apply(settings, drivers))
+
+    def _main(self) -> None:
+        try:
+            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+                runner.run(self._serve())
+        except BaseException as error:
+            self.failure = error
+            if self._started.is_set():
+                log.critical("the engine has died", exc_info=True)
+        finally:
+            self._started.set()
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        wire = NetworkWire()
+        exchange = Exchange(wire)
+        sessions = Sessions(
+            self._db, exchange, self._book.candidates, create_keys=self._settings.drivers.vnish_create_api_key
+        )
+        engine = self._engine = Engine(
+            self._settings, self._db, self._drivers, exchange, sessions, self._page, self._meter
+        )
+        self._meter.set_lag_source(engine.poll_lag)
+        control = ControlServer(socket_path(self._db.path), self._handlers)
+        try:
+            await engine.start()
+            await control.start()
+            self._started.set()
+            await self._stop.wait()
+        finally:
+            await control.close()
+            await engine.stop()
+            await wire.close()
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop where it is installed (extra "fast"); the standard loop is the tested default."""
+    if os.environ.get("FLOCKWATCH_NO_UVLOOP"):
+        return None
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
+
+
+def _raise_descriptor_limit() -> None:
+    """Each miner keeps a connection open, so a farm needs more descriptors than the usual 1024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = hard if hard != resource.RLIM_INFINITY else 1 << 20
+    if soft < wanted:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

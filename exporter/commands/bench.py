@@ -1,0 +1,69 @@
+"""The parts of the program that a single look from the shell needs: no database, no listeners."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from exporter.config import Settings, load_settings
+from exporter.credential_book import CredentialBook
+from exporter.drivers.api import Driver
+from exporter.drivers.loader import DriverSet, load_drivers
+from exporter.engine.exchange import Exchange
+from exporter.engine.search import Searcher
+from exporter.engine.sessions import Sessions
+from exporter.errors import UsageError
+from exporter.transports.wire import NetworkWire
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What one look needs."""
+
+    settings: Settings
+    drivers: DriverSet
+    exchange: Exchange
+    sessions: Sessions
+    searcher: Searcher
+
+    def driver(self, name: str) -> Driver:
+        """The driver of this type. Raises `UsageError` with the known ones."""
+        if name == "nerdminer":
+            raise UsageError("stock NerdMiners speak over USB only; plug the board in instead of naming an address")
+        found = self.drivers.drivers.get(name)
+        if found is None:
+            raise UsageError(f"no driver is called {name!r}; there are {', '.join(sorted(self.drivers.drivers))}")
+        return found
+
+
+def load_bench_settings(config_file: Path, *, allow_large: bool = False) -> Settings:
+    """The configuration, or the defaults where the default file is missing: a first look needs none."""
+    if not config_file.exists() and config_file == Path("targets.yml"):
+        return Settings()
+    return load_settings(config_file, os.environ, allow_large=allow_large)
+
+
+@asynccontextmanager
+async def open_bench(settings: Settings) -> AsyncIterator[Bench]:
+    """Build a bench on the running event loop and close its connections at the end."""
+    folder = settings.drivers.path
+    drivers = load_drivers(folder if folder.exists() else None)
+    wire = NetworkWire()
+    exchange = Exchange(wire)
+    sessions = Sessions(None, exchange, CredentialBook(os.environ, None).candidates, create_keys=False)
+    searcher = Searcher(
+        exchange,
+        drivers.drivers,
+        drivers.trusted,
+        sessions.prepare,
+        http_ports=settings.network.ports.http,
+        api_ports=settings.network.ports.cgminer,
+        timeout=settings.network.timeout_ms / 1000,
+    )
+    try:
+        yield Bench(settings, drivers, exchange, sessions, searcher)
+    finally:
+        await wire.close()

@@ -1,0 +1,31 @@
+"""``flockwatch drivers``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from rich.console import Console
+from rich.table import Table
+
+from exporter.config import load_settings
+from exporter.drivers.loader import load_drivers
+
+
+def list_drivers(options: argparse.Namespace) -> int:
+    """Show the loaded drivers and the rejected files."""
+    drivers = load_drivers(load_settings(options.config_file, os.environ).drivers.path)
+    table = Table("driver", "version", "name", "from", "SHA-256")
+    for loaded in drivers.loaded:
+        table.add_row(
+            loaded.driver_type,
+            loaded.version,
+            drivers.drivers[loaded.driver_type].display_name,
+            loaded.source,
+            loaded.sha256[:12],
+        )
+    console = Console()
+    console.print(table)
+    for rejected in drivers.rejected:
+        console.print(f"rejected: {rejected.path}: {rejected.reason}", markup=False)
+    return 1 if drivers.rejected else 0

@@ -1,0 +1,129 @@
+"""``flockwatch scan``: search once, with a progress bar and a table."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import ipaddress
+import json
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from exporter.commands.bench import load_bench_settings, open_bench
+from exporter.config import Settings
+from exporter.discovery.networks import SearchNetwork, is_private, local_interfaces, search_networks
+from exporter.engine.search import Find, SearchProgress, SearchResult
+from exporter.errors import UsageError
+from exporter.text import clean_text
+
+_LARGEST_PREFIX = 16
+
+
+def parse_network(text: str, *, allow_public: bool, allow_large: bool) -> ipaddress.IPv4Network:
+    """One network of the command line. Raises `UsageError` with the remedy."""
+    try:
+        network = ipaddress.IPv4Network(text)
+    except ValueError as error:
+        raise UsageError(f"{text}: not an IPv4 network such as 192.168.1.0/24 ({error})") from error
+    if network.prefixlen < _LARGEST_PREFIX and not allow_large:
+        raise UsageError(f"{text}: {network.num_addresses} addresses, larger than a /16; add --yes to search it all")
+    if not allow_public and not is_private(network):
+        raise UsageError(f"{text}: outside private ranges; set network.allow_public: true to search it")
+    return network
+
+
+def networks_of(settings: Settings, cidrs: Sequence[str], *, allow_large: bool) -> tuple[SearchNetwork, ...]:
+    """The networks to search: those named, else the configured ones."""
+    interfaces = local_interfaces()
+    if cidrs:
+        public, large = settings.network.allow_public, allow_large or settings.network.allow_large
+        named = [(parse_network(text, allow_public=public, allow_large=large), ()) for text in cidrs]
+        return search_networks(named, interfaces)
+    found = search_networks([(subnet.cidr, subnet.labels) for subnet in settings.network.subnets], interfaces)
+    if not found:
+        raise UsageError("this host has no private network of its own; name one: flockwatch scan 192.168.1.0/24")
+    return found
+
+
+def scan(options: argparse.Namespace) -> int:
+    """Search and show; nothing is stored. Exit status 0 also where nothing was found."""
+    settings = load_bench_settings(options.config_file, allow_large=options.yes)
+    networks = networks_of(settings, options.cidr, allow_large=options.yes)
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[found]} found"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("scan", total=None, found=0)
+
+        def show(progress: SearchProgress) -> None:
+            bar.update(
+                task,
+                description=progress.stage,
+                completed=progress.done,
+                total=progress.total,
+                found=progress.found,
+            )
+
+        async def search() -> SearchResult:
+            async with open_bench(settings) as bench:
+                return await bench.searcher.search(networks, on_progress=show)
+
+        result = asyncio.run(search())
+    finds = sorted(result.finds, key=lambda find: ipaddress.ip_address(find.address))
+    if options.json:
+        json.dump([_as_json(find) for find in finds], sys.stdout, indent=2)
+        sys.stdout.write("\n")
+        return 0
+    _show(finds)
+    searched = ", ".join(str(network.network) for network in networks)
+    sys.stdout.write(
+        f"{len(finds)} miners; {result.open_hosts} hosts with an open port, {result.tried} ports tried in {searched}\n"
+    )
+    if not finds:
+        sys.stdout.write(
+            "None found: is the miner powered, in this network, and does a firewall let TCP 80 and 4028 through?\n"
+        )
+    return 0
+
+
+def _as_json(find: Find) -> dict[str, object]:
+    identity = find.identity
+    return {
+        "address": find.address,
+        "driver": find.identification.driver_type,
+        "make": identity.make,
+        "model": identity.model,
+        "firmware": identity.firmware,
+        "firmware_version": identity.firmware_version,
+        "mac": identity.mac or find.neighbour_mac,
+        "serial": identity.serial,
+        "hostname": identity.hostname,
+    }
+
+
+def _show(finds: Sequence[Find]) -> None:
+    if not finds:
+        return
+    table = Table("address", "driver", "make", "model", "firmware", "MAC", "name")
+    for find in finds:
+        identity = find.identity
+        firmware = " ".join(part for part in (identity.firmware, identity.firmware_version) if part)
+        table.add_row(
+            find.address,
+            find.identification.driver_type or "(seen, no driver yet)",
+            identity.make or "",
+            identity.model or "",
+            clean_text(firmware) or "",
+            identity.mac or find.neighbour_mac or "",
+            identity.hostname or "",
+        )
+    Console().print(table)

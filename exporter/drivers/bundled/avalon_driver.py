@@ -1,0 +1,58 @@
+"""Avalon Q, Mini 3 and the A7 to A15: the CGMiner API of a device that serves one connection at a time."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from exporter.drivers.api import Answers, ConnectionRules, DecodeContext, Driver, Identification, Request
+from exporter.drivers.families.avalon_identity import (
+    decode_avalon_identity,
+    identify_avalon,
+    probes,
+    status_requests,
+    telemetry_requests,
+)
+from exporter.drivers.families.avalon_keys import IGNORED_KEYS
+from exporter.drivers.families.avalon_reading import decode_avalon_status, decode_avalon_telemetry
+from exporter.model import Identity, Reading
+
+
+class AvalonDriver(Driver):
+    """Canaan AvalonMiner and Avalon Home; asked for a Nano it says `avalon_nano`."""
+
+    driver_type = "avalon"
+    driver_version = "1.0.0"
+    display_name = "Avalon"
+    manufacturer = "Canaan"
+    supported_models = ("Avalon Q", "Avalon Mini 3", "AvalonMiner A7 to A15")
+    connection_type = "tcp"
+    default_port = 4028
+    interface_version = 1
+
+    # Vendor source: one accept loop that waits up to 10 s for a silent client. One connection for a whole poll.
+    rules: ClassVar[ConnectionRules] = ConnectionRules(
+        one_at_a_time=True, spacing_seconds=1.0, keep_alive=False, join_commands=True, timeout_seconds=6.0
+    )
+    probes: ClassVar[tuple[Request, ...]] = probes()
+    ignored_keys: ClassVar[tuple[tuple[str, str], ...]] = IGNORED_KEYS
+
+    def identify(self, answers: Answers) -> Identification | None:
+        return identify_avalon(answers)
+
+    def identity_requests(self, context: DecodeContext) -> tuple[Request, ...]:
+        return probes()
+
+    def decode_identity(self, answers: Answers, context: DecodeContext) -> Identity:
+        return decode_avalon_identity(answers)
+
+    def status_requests(self, context: DecodeContext) -> tuple[Request, ...]:
+        return status_requests(context)
+
+    def decode_status(self, answers: Answers, context: DecodeContext) -> Reading:
+        return decode_avalon_status(answers, context)
+
+    def telemetry_requests(self, context: DecodeContext) -> tuple[Request, ...]:
+        return telemetry_requests(context)
+
+    def decode_telemetry(self, answers: Answers, context: DecodeContext) -> Reading:
+        return decode_avalon_telemetry(answers, context)

@@ -1,0 +1,376 @@
+"""Bitaxe and other boards on AxeOS 2.0 to 2.15 (ESP-Miner): one request tells everything.
+
+Source: ESP-Miner 2.15 (system_api_json.c, power.c) and its OpenAPI description; field drift in older releases as
+captured. AxeOS counts shares for the device, not for each pool: they stand with the pool in use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, ClassVar, Final
+
+from exporter.drivers import fields
+from exporter.drivers.api import (
+    Answers,
+    ConnectionRules,
+    DecodeContext,
+    Driver,
+    HttpRequest,
+    Identification,
+    Request,
+    Specificity,
+)
+from exporter.drivers.families import axeos
+from exporter.drivers.families.axeos_boards import BOARD_TYPES, BoardType, Regulator
+from exporter.model import Board, Chip, DeviceError, Fan, Identity, MinerState, Pool, Psu, Reading, Temperature
+from exporter.units import (
+    Bytes,
+    Hashes,
+    HashesPerSecond,
+    bytes_,
+    celsius,
+    difficulty,
+    megahertz,
+    milliamperes,
+    millivolts,
+    percent,
+    rpm,
+    seconds,
+    watts,
+)
+
+_ASIC: Final = HttpRequest("/api/system/asic", optional=True)
+_FIRMWARE: Final = "AxeOS"
+
+
+class BitaxeDriver(Driver):
+    """AxeOS over HTTP, read only."""
+
+    driver_type: ClassVar[str] = "bitaxe"
+    driver_version: ClassVar[str] = "1.0.0"
+    display_name: ClassVar[str] = "Bitaxe (AxeOS)"
+    manufacturer: ClassVar[str] = "Bitaxe"
+    supported_models: ClassVar[tuple[str, ...]] = (
+        "Bitaxe Max",
+        "Bitaxe Ultra",
+        "Bitaxe Supra",
+        "Bitaxe Gamma",
+        "Bitaxe GammaDuo",
+        "Bitaxe GammaTurbo",
+        "Bitaxe Hex",
+        "Bitaxe SupraHex",
+    )
+    connection_type: ClassVar[str] = "http"
+    default_port: ClassVar[int | None] = 80
+    interface_version: ClassVar[int] = 1
+
+    #: Its web server has 7 (2.0) to 20 (2.12) sockets and leaks when they are opened and closed often
+    #: (ESP-Miner #356, #262, #1793): one request at a time, no connection left open.
+    rules: ClassVar[ConnectionRules] = ConnectionRules(keep_alive=False, timeout_seconds=5.0)
+    probes: ClassVar[tuple[Request, ...]] = (axeos.INFO,)
+
+    ignored_keys: ClassVar[tuple[tuple[str, str], ...]] = (
+        *(
+            (f"{axeos.INFO.key} {key}", reason)
+            for reason, keys in (
+                ("the Wi-Fi network and its password are nobody's business", ("ssid", "wifiPass")),
+                ("the address is known, and is no identity", ("ipv4", "ipv6", "fullHostname", "mdnsHostname")),
+                ("said better by wifiRSSI and by the answer itself", ("wifiStatus", "apEnabled")),
+                (
+                    "screen and web interface",
+                    ("display", "rotation", "flipscreen", "invertscreen", "displayTimeout", "useCustomWWW"),
+                ),
+                ("settings of the fan that say nothing of its state", ("manualFanSpeed", "minFanSpeed")),
+                ("settings of the fan that say nothing of its state", ("invertfanpolarity",)),
+                ("limits of the board type, not a configured limit", ("maxPower", "nominalVoltage")),
+                ("a fixed property of the chip", ("smallCoreCount", "isPSRAMAvailable")),
+                ("a share of the counted errors", ("errorPercentage",)),
+                ("an average between those that are read", ("hashRate_1m",)),
+                ("the sum over the chips that are read one by one", ("hashrateMonitor.hashrate",)),
+                ("a part of one chip", ("hashrateMonitor.asics[].domains",)),
+                ("log settings", ("statsFrequency", "statsLimit")),
+                ("what runs is in version", ("axeOSVersion", "idfVersion", "runningPartition", "partitions*")),
+                ("whether frequency and voltage may be set freely", ("overclockEnabled",)),
+                ("how the pool is reached, not how it fares", ("poolAddrFamily", "poolConnectionInfo")),
+                (
+                    "pool settings beside its address and user",
+                    ("*tratumSuggestedDifficulty", "*tratumExtranonceSubscribe", "*tratumTLS", "*tratumCert"),
+                ),
+                (
+                    "pool settings beside its address and user",
+                    ("*tratumDecodeCoinbase", "*tratumProtocol", "*tratumV2*", "useFallbackStratum"),
+                ),
+                ("a secret, starred out", ("pools[].stratumPassword",)),
+                ("about the block being worked on, not about the miner", ("blockHeight", "scriptsig")),
+                ("about the block being worked on, not about the miner", ("blockSignals*", "coinbase*")),
+                ("a notice on the screen", ("showNewBlock",)),
+                ("the logarithm of totalHashes", ("totalLog2Work",)),
+                ("the sum of all uptimes, no state", ("totalUptimeSeconds",)),
+                ("inner workings of the firmware", ("cpuUsage", "processTime", "responseShareBatch")),
+                ("low-water marks of the memory", ("minFreeHeap", "maxAllocHeap")),
+                ("shares under way, settled a moment later", ("sharesPending",)),
+                ("percent in 2.0 and rpm in some builds of 2.1; fanspeed and fanrpm say it", ("fanSpeed",)),
+            )
+            for key in keys
+        ),
+        *(
+            (f"{_ASIC.key} {key}", reason)
+            for key, reason in (
+                ("swarmColor", "the colour of the web interface"),
+                ("asicCount", "a property of the board type"),
+                ("default*", "what could be set, not what is"),
+                ("*Options", "what could be set, not what is"),
+            )
+        ),
+    )
+
+    def identify(self, answers: Answers) -> Identification | None:
+        document = axeos.probed_info(answers)
+        if document is None or "ASICModel" not in document or axeos.has_nerd_marks(document):
+            return None
+        if "boardVersion" not in document:
+            return None
+        return Identification(self.driver_type, Specificity.CERTAIN, _identity(document))
+
+    def identity_requests(self, context: DecodeContext) -> tuple[Request, ...]:
+        return (_ASIC,)
+
+    def decode_identity(self, answers: Answers, context: DecodeContext) -> Identity:
+        """The name of boards whose version number tells nothing (third-party ones)."""
+        document = answers.optional_document(_ASIC.key)
+        if document is None:
+            return Identity()
+        document = fields.as_table(document, _ASIC.key)
+        named = fields.text(document, "deviceModel", limit=64)
+        chip = fields.text(document, "ASICModel", limit=64)
+        return Identity(model=context.identity.model or named or chip)
+
+    def status_requests(self, context: DecodeContext) -> tuple[Request, ...]:
+        return (axeos.INFO,)
+
+    def decode_status(self, answers: Answers, context: DecodeContext) -> Reading:
+        document = axeos.info(answers)
+        board_type = _board_type(document)
+        hour, minutes = axeos.hashrate(document, "hashRate_1h"), axeos.hashrate(document, "hashRate_10m")
+        now = axeos.hashrate(document, "hashRate")
+        board = _board(document, board_type, now)
+        reading = Reading(
+            identity=_identity(document),
+            uptime=_seconds(document, "uptimeSeconds"),
+            hashrate=now,
+            hashrate_average=hour or minutes,
+            hashrate_expected=axeos.hashrate(document, "expectedHashrate"),
+            hashes=_hashes(document),
+            hardware_errors=board.hardware_errors,
+            power=_power(document),
+            psus=_psus(document, board_type),
+            fans=_fans(document, board_type),
+            fans_expected=float(board_type.fans) if board_type else None,
+            temperature_target=_temperature_target(document),
+            boards=(board,),
+            boards_expected=1.0,
+            pools=_pools(document),
+            best_share_difficulty=axeos.share_difficulty(document, "bestDiff"),
+            session_best_share_difficulty=axeos.share_difficulty(document, "bestSessionDiff"),
+            blocks_found=_blocks_found(document),
+            network_difficulty=_difficulty(document, "networkDifficulty"),
+            memory_free=_memory(document),
+            wifi_signal=axeos.wifi_signal(document),
+            reset_reason=fields.text(document, "resetReason", limit=64),
+        )
+        return _with_state(reading, document)
+
+
+def _board_type(document: Mapping[str, Any]) -> BoardType | None:
+    return BOARD_TYPES.get(fields.text(document, "boardVersion", limit=32) or "")
+
+
+def _identity(document: Mapping[str, Any]) -> Identity:
+    """Make and model only where the board version is one of the project's own; others build boards too."""
+    version = fields.text(document, "boardVersion", limit=32)
+    board_type = _board_type(document)
+    if board_type is not None:
+        return axeos.same_device("Bitaxe", f"Bitaxe {board_type.family} {version}", _FIRMWARE, document)
+    return axeos.same_device(None, fields.text(document, "deviceModel", limit=64), _FIRMWARE, document)
+
+
+def _with_state(reading: Reading, document: Mapping[str, Any]) -> Reading:
+    """State, faults and whether it is meant to mine. Releases without `miningPaused` cannot be paused."""
+    overheat = fields.flag(document, "overheat_mode")
+    paused = fields.flag(document, "miningPaused") or False
+    errors = []
+    if overheat:
+        errors.append(DeviceError("overheat", "error", "temperature"))
+    if fields.text(document, "power_fault"):
+        errors.append(DeviceError("power_fault", "error", "power"))
+    fault = fields.text(document, "hardware_fault")
+    if fault:
+        errors.append(DeviceError("hardware_fault", "error", "fan" if "fan" in fault.lower() else "board"))
+    state = None
+    if errors:
+        state = MinerState.FAULT
+    elif paused:
+        state = MinerState.IDLE
+    elif reading.hashrate is not None:
+        state = MinerState.MINING if reading.hashrate > 0 else MinerState.IDLE
+    return replace(reading, state=state, expected_mining=not paused, overheat=overheat, errors=tuple(errors))
+
+
+def _board(document: Mapping[str, Any], board_type: BoardType | None, now: HashesPerSecond | None) -> Board:
+    chips = _chips(document)
+    readings = [
+        value for key in ("temp", "temp2") if (value := axeos.temperature(document, key)) is not None
+    ]  # -1 or 0: no such sensor
+    errors = [chip.hardware_errors for chip in chips if chip.hardware_errors is not None]
+    counted = fields.count(document, "asicCount")
+    actual = axeos.positive(document, "actualFrequency")
+    configured = axeos.positive(document, "frequency")
+    frequency = actual or configured
+    voltage, target = fields.count(document, "coreVoltageActual"), fields.count(document, "coreVoltage")
+    return Board(
+        board="0",
+        up=None if now is None else now > 0,
+        chip_model=fields.text(document, "ASICModel", limit=32),
+        hashrate=now,
+        hashrate_expected=axeos.hashrate(document, "expectedHashrate"),
+        chips_working=float(sum(1 for chip in chips if chip.hashrate)) if chips else None,
+        chips_expected=counted or (float(board_type.chips) if board_type else None),
+        temperatures=tuple(
+            Temperature(name, value)
+            for name, key in (("1", "boardtemp1"), ("2", "boardtemp2"))
+            if (value := axeos.temperature(document, key)) is not None
+        ),
+        chip_temperature_min=min(readings, default=None),
+        chip_temperature_avg=celsius(sum(readings) / len(readings)) if readings else None,
+        chip_temperature_max=max(readings, default=None),
+        vreg_temperature=axeos.temperature(document, "vrTemp"),
+        voltage=None if voltage is None else millivolts(voltage),
+        voltage_target=None if target is None else millivolts(target),
+        frequency=None if frequency is None else megahertz(frequency),
+        hardware_errors=sum(errors) if errors else None,
+        chips=chips,
+    )
+
+
+def _chips(document: Mapping[str, Any]) -> tuple[Chip, ...]:
+    monitor = fields.table(document, "hashrateMonitor")
+    if monitor is None:
+        return ()
+    return tuple(
+        Chip(str(index), hashrate=axeos.hashrate(entry, "total"), hardware_errors=fields.count(entry, "errorCount"))
+        for index, entry in enumerate(fields.tables(monitor, "asics", "hashrateMonitor"))
+    )
+
+
+def _psus(document: Mapping[str, Any], board_type: BoardType | None) -> tuple[Psu, ...]:
+    """Input voltage, and the current where the board is known to measure it there or behind the regulator."""
+    voltage, current = fields.count(document, "voltage"), fields.count(document, "current")
+    if voltage is None and current is None:
+        return ()
+    psu = Psu("0", input_voltage=None if voltage is None else millivolts(voltage))
+    if current is None or board_type is None:
+        return (psu,)
+    if board_type.regulator is Regulator.INA260:
+        return (replace(psu, input_current=milliamperes(current)),)
+    return (replace(psu, output_current=milliamperes(current)),)
+
+
+def _fans(document: Mapping[str, Any], board_type: BoardType | None) -> tuple[Fan, ...]:
+    """One fan, two where the board has two connectors or the second one turns."""
+    speed, old_speed = fields.count(document, "fanrpm"), fields.count(document, "fanSpeedRpm")
+    speed = old_speed if speed is None else speed
+    duty = fields.count(document, "fanspeed")
+    second = fields.count(document, "fan2rpm")
+    fans = []
+    if speed is not None or duty is not None:
+        fans.append(
+            Fan(
+                "1",
+                speed=None if speed is None else rpm(speed),
+                duty=None if duty is None else percent(duty),
+            )
+        )
+    if second is not None and (second > 0 or (board_type is not None and board_type.fans > 1)):
+        fans.append(Fan("2", speed=rpm(second)))
+    return tuple(fans)
+
+
+def _pools(document: Mapping[str, Any]) -> tuple[Pool, ...]:
+    fallback = fields.flag(document, "isUsingFallbackStratum") or False
+    flat = axeos.flat_pools(document, int(fallback))
+    pools = _numbered_pools(document, fallback=fallback) or flat
+    figures = replace(
+        Pool(""),
+        accepted=fields.count(document, "sharesAccepted"),
+        rejected=fields.count(document, "sharesRejected"),
+        rejections=axeos.rejections(document),
+        difficulty=_difficulty(document, "poolDifficulty") or _difficulty(document, "stratumDiff"),
+        response_time=axeos.response_time(document, "responseTime"),
+        jobs_received=fields.count(document, "workReceived"),
+    )
+    return tuple(
+        replace(figures, pool=pool.pool, url=pool.url, user=pool.user, active=True, priority=pool.priority)
+        if pool.active
+        else pool
+        for pool in pools
+    )
+
+
+def _numbered_pools(document: Mapping[str, Any], *, fallback: bool) -> tuple[Pool, ...]:
+    """The pools of 2.15, by their own number; the primary and the secondary are two of up to eight."""
+    entries = fields.tables(document, "pools")
+    order = [fields.count(document, "primaryPoolIndex"), fields.count(document, "secondaryPoolIndex")]
+    pools = []
+    for entry in entries:
+        number = fields.count(entry, "id", "pools[]")
+        if number is None:
+            continue
+        pools.append(
+            Pool(
+                f"{number:.0f}",
+                url=axeos.pool_url(entry, "stratumURL", "stratumPort"),
+                user=fields.text(entry, "stratumUser", "pools[]"),
+                active=number == order[int(fallback)],
+                priority=float(order.index(number)) if number in order else None,
+            )
+        )
+    return tuple(pools)
+
+
+def _memory(document: Mapping[str, Any]) -> tuple[tuple[str, Bytes], ...]:
+    regions = (("all", "freeHeap"), ("internal", "freeHeapInternal"), ("spiram", "freeHeapSpiram"))
+    found = ((region, fields.count(document, key)) for region, key in regions)
+    return tuple((region, bytes_(value)) for region, value in found if value is not None)
+
+
+def _temperature_target(document: Mapping[str, Any]) -> Any:
+    """Only while the firmware steers the fan."""
+    target = axeos.temperature(document, "temptarget")
+    return target if fields.flag(document, "autofanspeed") else None
+
+
+def _blocks_found(document: Mapping[str, Any]) -> float | None:
+    """A count; a truth value in some releases between 2.11 and 2.13."""
+    value = document.get("blockFound")
+    return float(value) if isinstance(value, bool) else fields.count(document, "blockFound")
+
+
+def _hashes(document: Mapping[str, Any]) -> Hashes | None:
+    value = fields.count(document, "totalHashes")
+    return None if value is None else Hashes(value)
+
+
+def _power(document: Mapping[str, Any]) -> Any:
+    value = fields.count(document, "power")
+    return None if value is None else watts(value)
+
+
+def _seconds(document: Mapping[str, Any], key: str) -> Any:
+    value = fields.count(document, key)
+    return None if value is None else seconds(value)
+
+
+def _difficulty(document: Mapping[str, Any], key: str) -> Any:
+    value = axeos.positive(document, key)
+    return None if value is None else difficulty(value)

@@ -1,0 +1,150 @@
+"""The reading of a miner that speaks the CGMiner API: ``summary`` and ``pools``, joined with what else it answers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from exporter.drivers import fields
+from exporter.drivers.api import Answers, DecodeContext
+from exporter.drivers.families import cgminer_boards as boards
+from exporter.drivers.families import cgminer_extras as extras
+from exporter.drivers.families import whatsminer
+from exporter.drivers.families.cgminer_records import decode_pools, decode_summary, find_records, hashrate_of
+from exporter.drivers.families.recognise import pool_records, rates_certain
+from exporter.errors import DecodeError
+from exporter.model import Board, Fan, MinerState, Pool, Reading
+
+#: Details that the driver keeps with a miner.
+FAMILY: Final = "family"
+API: Final = "api"
+TEXT: Final = "text"
+
+_BY_ID: Final = ("LuxOS", "Braiins OS")
+_STATUS_KEYS: Final = ("rpc summary", "rpc pools", "rpc devs", "rpc edevs", "rpc stats")
+
+
+def stats_records(document: Any | None) -> list[dict[str, Any]]:
+    """The records of ``stats``; Innosilicon's first firmware writes each under a key of its own (STATS0)."""
+    if document is None:
+        return []
+    if isinstance(document, Mapping) and document.get("STATS") is None:
+        numbered = [key for key in document if re.fullmatch(r"STATS\d+", key)]
+        return [record for key in numbered for record in find_records(document, key, "rpc stats")]
+    return find_records(document, "STATS", "rpc stats")
+
+
+def decode_cgminer_status(answers: Answers, context: DecodeContext) -> Reading:
+    """The status reading.
+
+    Raises:
+        DecodeError: none of the answers tells anything of a miner.
+    """
+    found = {key: _answered(answers, key) for key in _STATUS_KEYS}
+    if not any(found.values()):
+        raise DecodeError("rpc summary: no answer, nor another one that tells of a miner")
+    summary, pools, stats = found["rpc summary"], found["rpc pools"], found["rpc stats"]
+    certain = rates_certain(summary, pools, stats)
+    reading = Reading() if summary is None else _decode_summary(summary, certain=certain)
+    devices = _records(found["rpc devs"], "DEVS") or _records(found["rpc edevs"], "DEVS")
+    chains = stats_records(stats)
+    if certain and reading.hashrate is None:
+        reading = replace(
+            reading,
+            hashrate=boards.summed_rate(devices, *boards.WINDOWS[:-1]),
+            hashrate_average=reading.hashrate_average or boards.summed_rate(devices, "av"),
+        )
+    family = context.details.get(FAMILY, "")
+    told = boards.join_boards(
+        boards.device_boards(devices, by_id=family in _BY_ID, rates=certain),
+        boards.chain_boards(chains, rates=certain),
+    )
+    reading = replace(
+        reading,
+        pools=() if pools is None else _decode_pools(pools, context),
+        boards=told,
+        fans=reading.fans or boards.chain_fans(chains),
+    )
+    reading = _with_bitmain(reading, chains, certain=certain)
+    return _with_state(_with_extras(reading, answers, family))
+
+
+def _answered(answers: Answers, key: str) -> Any | None:
+    """A document that is an answer: there, and not an error ("No devices", "Access denied")."""
+    document = answers.optional_document(key)
+    return document if isinstance(document, Mapping) and _names_records(document) else None
+
+
+def _names_records(document: Mapping[str, Any]) -> bool:
+    return any(re.fullmatch(r"(SUMMARY|POOLS|DEVS|STATS|POOL\d+|STATS\d+)", key) for key in document)
+
+
+def _records(document: Any | None, name: str) -> list[dict[str, Any]]:
+    return [] if document is None else find_records(document, name, f"rpc {name.lower()}")
+
+
+def _decode_summary(document: Any, *, certain: bool) -> Reading:
+    reading = decode_summary(document, rates=certain)
+    records = find_records(document, "SUMMARY", "rpc summary")
+    if not records:
+        return reading
+    record = records[0]
+    if whatsminer.is_whatsminer(record):
+        return whatsminer.complete(reading, record)
+    now = hashrate_of(record, *boards.WINDOWS, where="rpc summary") if certain else None
+    found = reading.blocks_found
+    if found and (accepted := fields.count(record, "Accepted", "rpc summary")) is not None and found >= accepted:
+        found = None  # StrongU counts its shares there
+    return replace(
+        reading, hashrate=now, blocks_found=found, fans=boards.record_fans(record, "rpc summary")
+    )
+
+
+def _decode_pools(document: Mapping[str, Any], context: DecodeContext) -> tuple[Pool, ...]:
+    if document.get("POOLS") is None:
+        document = {"STATUS": document.get("STATUS"), "POOLS": pool_records(document)}
+    return decode_pools(document, context)
+
+
+def _with_bitmain(reading: Reading, chains: list[dict[str, Any]], *, certain: bool) -> Reading:
+    """Completed from Bitmain's kind of ``stats``, which Hiveon, MSKMiner, Blackminer and LuxOS share."""
+    del chains, certain
+    return reading
+
+
+def _with_extras(reading: Reading, answers: Answers, family: str) -> Reading:
+    fans: tuple[Fan, ...] = ()
+    temperatures: tuple[Board, ...] = ()
+    power = reading.power
+    if (document := _extra(answers, "fans")) is not None:
+        fans = extras.decode_fans(document, empty_slots=family == "Braiins OS")
+    if (document := _extra(answers, "temps")) is not None:
+        temperatures = extras.decode_temps(document)
+    if (document := _extra(answers, "power")) is not None:
+        power = extras.decode_power(document)
+    told = boards.join_boards(temperatures, reading.boards) if temperatures else reading.boards
+    return replace(reading, fans=fans or reading.fans, boards=told, power=power)
+
+
+def _extra(answers: Answers, command: str) -> Any | None:
+    """The answer to an additional command; None where it is missing or refused."""
+    key = f"rpc {command}"
+    document = answers.optional_document(key)
+    return None if document is None or command.upper() not in fields.as_table(document, key) else document
+
+
+def _with_state(reading: Reading) -> Reading:
+    """Mining or idle by the present rate; a firmware of this kind has no word for its state."""
+    if reading.state is not None or reading.hashrate is None:
+        return reading
+    return replace(reading, state=MinerState.MINING if reading.hashrate > 0 else MinerState.IDLE)
+
+
+def decode_cgminer_telemetry(answers: Answers) -> Reading:
+    """What LuxOS tells in ``config``: nameplate, profile, curtailment."""
+    document = _extra(answers, "config")
+    if document is None:
+        return Reading()
+    return replace(extras.decode_config(document), identity=Reading().identity)

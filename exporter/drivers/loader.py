@@ -1,0 +1,278 @@
+"""Loads the bundled drivers and those of the user's folder, each file in isolation.
+
+A user's file replaces the bundled driver of the same `driver_type`. A file that cannot be used is rejected with its
+traceback, and the bundled driver serves in its place. User drivers run with the program's own rights: that is why a
+file that others may write is refused.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import stat
+import sys
+import traceback
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from importlib.machinery import SourceFileLoader
+from importlib.util import module_from_spec, spec_from_loader
+from pathlib import Path
+from types import CodeType, MappingProxyType
+from typing import Final
+
+from exporter.drivers import user_folder as folders
+from exporter.drivers.api import Driver
+from exporter.drivers.checks import check_values, driver_class
+from exporter.drivers.manifest import Manifest, read_manifest, sha256_hex, version_key
+from exporter.errors import DriverRejected
+
+log = logging.getLogger(__name__)
+
+BUNDLED_FOLDER: Final = Path(__file__).with_name("bundled")
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedDriver:
+    """A driver in use.
+
+    Attributes:
+        source: "bundled" or "user".
+        update_available: version of the bundled driver that would replace an edited or older user's file; None
+            where there is none.
+    """
+
+    driver: Driver
+    manifest: Manifest
+    source: str
+    update_available: str | None = None
+
+    @property
+    def driver_type(self) -> str:
+        return self.manifest.driver_type
+
+    @property
+    def version(self) -> str:
+        return self.manifest.driver_version
+
+    @property
+    def path(self) -> Path:
+        return self.manifest.path
+
+    @property
+    def sha256(self) -> str:
+        return self.manifest.sha256
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A driver file that is not used. `driver_type` is what it says, else the bundled driver its name points to."""
+
+    path: Path
+    source: str
+    driver_type: str | None
+    reason: str
+    traceback: str
+
+
+@dataclass(frozen=True, slots=True)
+class DriverSet:
+    """The drivers in use by `driver_type`, how each was loaded (sorted by type), and what was rejected."""
+
+    drivers: Mapping[str, Driver]
+    loaded: tuple[LoadedDriver, ...]
+    rejected: tuple[Rejected, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    manifest: Manifest
+    content: bytes
+
+
+def load_drivers(user_folder: Path | None, *, bundled_folder: Path = BUNDLED_FOLDER) -> DriverSet:
+    """Load every driver. Never raises for a bad file; None as `user_folder` means the bundled drivers alone.
+
+    The user's folder is created and filled at first start, see `exporter.drivers.user_folder.prepare`.
+    """
+    originals = _Folder("bundled")
+    bundled = originals.load(folders.driver_files(bundled_folder))
+    loaded = dict(bundled)
+    users = _Folder("user", frozenset(bundled))
+    if user_folder is not None:
+        copies = folders.prepare(user_folder, bundled_folder)
+        digests = {entry.sha256 for entry in bundled.values()}
+        for driver_type, entry in users.load(_user_files(user_folder, copies.unedited), digests).items():
+            outdated = entry.path.name in copies.outdated
+            loaded[driver_type] = _with_update(entry, bundled.get(driver_type), outdated)
+    result = DriverSet(
+        MappingProxyType({driver_type: loaded[driver_type].driver for driver_type in sorted(loaded)}),
+        tuple(loaded[driver_type] for driver_type in sorted(loaded)),
+        (*originals.rejected, *users.rejected),
+    )
+    _log_result(result)
+    return result
+
+
+def _user_files(folder: Path, unedited: frozenset[str]) -> list[Path]:
+    """The files of the user's folder that are more than copies of ours."""
+    try:
+        paths = folders.driver_files(folder)
+        others = sorted(
+            path.name for path in folder.glob("*.py") if path not in paths and path.name != folders.TEMPLATE
+        )
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        log.error("driver folder %s cannot be read: %s; the bundled drivers serve", folder, reason)  # noqa: TRY400
+        return []
+    if others:
+        log.warning("driver folder %s: no drivers by their names, not loaded: %s", folder, ", ".join(others))
+    return [path for path in paths if path.name not in unedited]
+
+
+class _Folder:
+    """Loads the files of one folder; what is wrong with one is noted in `rejected`."""
+
+    def __init__(self, source: str, bundled: Collection[str] = ()) -> None:
+        self.source = source
+        self.rejected: list[Rejected] = []
+        self._bundled = bundled
+
+    def load(self, paths: Iterable[Path], skip: Collection[str] = ()) -> dict[str, LoadedDriver]:
+        """The drivers by type. `skip` holds digests of files to leave out."""
+        files: list[_File] = []
+        for path in paths:
+            try:
+                content, mode = _read(path)
+                if sha256_hex(content) in skip:
+                    continue
+                if self.source == "user":
+                    _check_mode(path, mode)
+                files.append(_File(read_manifest(path, content), content))
+            except DriverRejected as error:
+                named = path.name.removesuffix(folders.SUFFIX)
+                self._reject(path, named if named in self._bundled else None, error)
+        loaded: dict[str, LoadedDriver] = {}
+        for file in files:
+            manifest = file.manifest
+            try:
+                _check_single(file, files)
+                loaded[manifest.driver_type] = LoadedDriver(_load(file, self.source), manifest, self.source)
+            except DriverRejected as error:
+                self._reject(manifest.path, manifest.driver_type, error)
+        return loaded
+
+    def _reject(self, path: Path, driver_type: str | None, error: DriverRejected) -> None:
+        serves = "; the bundled driver serves in its place" if driver_type in self._bundled else ""
+        log.error("driver file %s rejected: %s%s", path, error, serves, exc_info=error)
+        text = "".join(traceback.format_exception(error))
+        self.rejected.append(Rejected(path, self.source, driver_type, str(error), text))
+
+
+def _read(path: Path) -> tuple[bytes, int]:
+    """The content of a driver file and its mode: what is checked is what runs.
+
+    Raises:
+        DriverRejected: it cannot be read.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        with os.fdopen(descriptor, "rb") as stream:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise DriverRejected("is no regular file")
+            return stream.read(), stat.S_IMODE(status.st_mode)
+    except OSError as error:
+        raise DriverRejected(f"cannot be read: {(error.strerror or str(error)).lower()}") from error
+
+
+def _check_mode(path: Path, mode: int) -> None:
+    if mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise DriverRejected(
+            f"may be written by others (mode {mode:04o}), and a driver runs with the program's rights;"
+            f" run: chmod go-w {path}"
+        )
+
+
+def _check_single(file: _File, files: list[_File]) -> None:
+    same = [other.manifest.path.name for other in files if other.manifest.driver_type == file.manifest.driver_type]
+    if len(same) > 1:
+        raise DriverRejected(
+            f"driver_type {file.manifest.driver_type} is in {len(same)} files ({', '.join(same)}),"
+            " and none of them is used; keep one"
+        )
+
+
+class _ContentLoader(SourceFileLoader):
+    """Runs the content that was checked, not what the file holds a moment later, and leaves no compiled copy."""
+
+    def __init__(self, name: str, path: Path, content: bytes) -> None:
+        super().__init__(name, str(path))
+        self._content = content
+
+    def get_code(self, fullname: str) -> CodeType:
+        return self.source_to_code(self._content, self.path)
+
+
+def _load(file: _File, source: str) -> Driver:
+    """Run the file and build its driver.
+
+    Its module is known to `sys.modules` under a name of its own; on failure what was there before is there again.
+
+    Raises:
+        DriverRejected: anything goes wrong.
+    """
+    manifest = file.manifest
+    stem = re.sub(r"\W", "_", manifest.path.stem)
+    name = f"_flockwatch_{source}_{stem}_{manifest.sha256[:16]}"
+    loader = _ContentLoader(name, manifest.path, file.content)
+    spec = spec_from_loader(name, loader, origin=str(manifest.path))
+    assert spec is not None
+    module = module_from_spec(spec)
+    before = sys.modules.get(name)
+    sys.modules[name] = module
+    driver: Driver | None = None
+    try:
+        loader.exec_module(module)
+        driver = driver_class(module, manifest)()
+        check_values(driver)
+    except DriverRejected:
+        driver = None
+        raise
+    except (Exception, SystemExit) as error:
+        driver = None
+        raise DriverRejected(f"fails when it is loaded: {_one_line(error)}") from error
+    finally:
+        if driver is None:
+            sys.modules.pop(name, None)
+            if before is not None:
+                sys.modules[name] = before
+    return driver
+
+
+def _with_update(entry: LoadedDriver, original: LoadedDriver | None, outdated: bool) -> LoadedDriver:
+    """Note where the bundled driver is newer than the user's, or than what the user's was made of."""
+    if original is None:
+        return entry
+    newer = version_key(original.version) > version_key(entry.version)
+    if not newer and not outdated:
+        log.info("driver %s: %s replaces the bundled %s", entry.driver_type, entry.path, original.version)
+        return entry
+    log.warning(
+        "driver %s: an update is available, bundled %s; %s (%s) was edited and is kept",
+        entry.driver_type, original.version, entry.path, entry.version,
+    )  # fmt: skip
+    return LoadedDriver(entry.driver, entry.manifest, entry.source, original.version)
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())[:300]
+
+
+def _log_result(result: DriverSet) -> None:
+    for entry in result.loaded:
+        log.info("driver %s %s loaded (%s, %s)", entry.driver_type, entry.version, entry.source, entry.path)
+    log.info(
+        "%d drivers loaded: %s; %d files rejected",
+        len(result.loaded), ", ".join(result.drivers) or "none", len(result.rejected),
+    )  # fmt: skip

@@ -1,0 +1,265 @@
+"""One round of requests to one miner: the driver's rules obeyed, variants remembered, refusals told apart.
+
+A `Session` is what is remembered about talking to a miner. It holds no connection (the transport does) and no
+reading (the poller does).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import httpx
+
+from exporter.drivers.api import Answer, Answers, Auth, CgminerRequest, Driver, HttpRequest, Request
+from exporter.errors import AuthError, DecodeError, MinerError, ProtocolError, RequestTimeoutError, Unsupported
+from exporter.protocols import cgminer
+from exporter.protocols.tolerant_json import parse_json
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a miner listens."""
+
+    address: str
+    http_port: int = 80
+    api_port: int = 4028
+
+
+class Wire(Protocol):
+    """The transports as the engine uses them; all raise `MinerError` only."""
+
+    async def http(
+        self,
+        endpoint: Endpoint,
+        request: HttpRequest,
+        headers: tuple[tuple[str, str], ...],
+        timeout: float,
+        keep_alive: bool,
+    ) -> Answer: ...
+
+    async def http_signed(
+        self, endpoint: Endpoint, request: HttpRequest, auth: httpx.Auth, timeout: float, keep_alive: bool
+    ) -> Answer: ...
+
+    async def cgminer(self, endpoint: Endpoint, port: int, payload: bytes, timeout: float) -> bytes: ...
+
+    async def close_host(self, endpoint: Endpoint) -> None: ...
+
+
+@dataclass(slots=True)
+class Session:
+    """What is remembered about talking to one miner.
+
+    Attributes:
+        join_refused: the device does not take joined CGMiner commands.
+        replaced: request key -> the request that worked instead of it (404 once).
+        digests: what to sign with, best first; the first one keeps the digest state, so that a steady poll costs
+            one request. One that the device refuses is dropped.
+        key_headers: headers made of the stored API key.
+        auth_blocked: requests that need a sign-in are not sent; set after the device refused every password.
+    """
+
+    endpoint: Endpoint
+    driver: Driver
+    join_refused: bool = False
+    replaced: dict[str, HttpRequest] = field(default_factory=dict)
+    digests: list[httpx.Auth] = field(default_factory=list)
+    key_headers: tuple[tuple[str, str], ...] = ()
+    auth_blocked: bool = False
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _ended: float = 0.0
+
+    @contextlib.asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Hold the device: one user at a time, and no sooner than its spacing after the last one."""
+        async with self._turn:
+            spacing = self.driver.rules.spacing_seconds
+            if spacing:
+                wait = self._ended + spacing - time.monotonic()
+                if wait > 0:
+                    await asyncio.sleep(wait)
+            try:
+                yield
+            finally:
+                self._ended = time.monotonic()
+
+
+class Exchange:
+    """Sends rounds of requests over the transports."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    async def ask(self, session: Session, requests: tuple[Request, ...]) -> Answers:
+        """Send `requests` in order and return what arrived.
+
+        Raises:
+            MinerError: the first required request that failed.
+        """
+        answers: dict[str, Answer] = {}
+        commands = tuple(request for request in requests if isinstance(request, CgminerRequest))
+        pages = tuple(request for request in requests if isinstance(request, HttpRequest))
+        if commands:
+            await self._ask_cgminer(session, commands, answers)
+        for page in pages:
+            await self._ask_http(session, page, answers)
+        return Answers(answers)
+
+    # --- HTTP ---
+
+    async def _ask_http(self, session: Session, request: HttpRequest, answers: dict[str, Answer]) -> None:
+        request = session.replaced.get(request.key, request)
+        if session.auth_blocked and request.auth is Auth.DIGEST:
+            if request.optional:
+                return
+            raise AuthError(f"{session.endpoint.address}: the device refused every known password; set it to resume")
+        try:
+            answer = await self.fetch(session, request)
+        except AuthError:
+            if request.optional and request.auth is not Auth.API_KEY:
+                return
+            raise
+        except MinerError as error:
+            if request.optional:
+                log.debug("%s: %s left out: %s", session.endpoint.address, request.key, error)
+                return
+            raise
+        if answer.status in (404, 405, 501) and request.otherwise is not None:
+            await self._ask_http(session, request.otherwise, answers)
+            if request.otherwise.key in answers:
+                session.replaced[request.key] = request.otherwise
+            return
+        if 200 <= answer.status < 300:
+            answers[request.key] = answer
+        elif answer.status in (401, 403) and (not request.optional or request.auth is Auth.API_KEY):
+            raise AuthError(f"{session.endpoint.address}: {request.key}: status {answer.status}, sign-in refused")
+        elif not request.optional:
+            kind = Unsupported if answer.status in (404, 405, 501) else ProtocolError
+            raise kind(f"{session.endpoint.address}: {request.key}: status {answer.status}")
+
+    async def fetch(self, session: Session, request: HttpRequest) -> Answer:
+        """One HTTP exchange, signed as the request says, whatever its status."""
+        if request.auth is Auth.DIGEST:
+            return await self._fetch_signed(session, request)
+        rules = session.driver.rules
+        headers = session.key_headers if request.auth is Auth.API_KEY else ()
+        async with session.turn():
+            return await self._wire.http(session.endpoint, request, headers, rules.timeout_seconds, rules.keep_alive)
+
+    async def _fetch_signed(self, session: Session, request: HttpRequest) -> Answer:
+        """Try what there is to sign with, each once; remember the refusals, since devices lock out."""
+        rules = session.driver.rules
+        while session.digests:
+            auth = session.digests[0]
+            try:
+                async with session.turn():
+                    return await self._wire.http_signed(
+                        session.endpoint, request, auth, rules.timeout_seconds, rules.keep_alive
+                    )
+            except AuthError:
+                if session.digests and session.digests[0] is auth:
+                    session.digests.pop(0)
+        session.auth_blocked = True
+        raise AuthError(f"{session.endpoint.address}: the device refused every known password; set it to resume")
+
+    # --- probes: any status and any refusal is an answer ---
+
+    async def probe_http(self, session: Session, request: HttpRequest, timeout: float) -> Answer:
+        """One unsigned HTTP probe."""
+        return await self._wire.http(session.endpoint, request, request.headers, timeout, keep_alive=True)
+
+    async def probe_command(self, session: Session, request: CgminerRequest, timeout: float) -> Answer:
+        """One CGMiner probe; the body stays raw where it is no CGMiner reply (HTTP on 4028 tells a family as well)."""
+        payload = cgminer.encode_command(request.command, request.parameter, text=request.text)
+        body = await self._wire.cgminer(session.endpoint, request.port or session.endpoint.api_port, payload, timeout)
+        try:
+            return Answer(body, document=_parse_reply(request, body))
+        except DecodeError:
+            return Answer(body)
+
+    async def close_host(self, endpoint: Endpoint) -> None:
+        """Drop the connections to a host, for example after identification."""
+        await self._wire.close_host(endpoint)
+
+    # --- CGMiner API ---
+
+    async def _ask_cgminer(
+        self, session: Session, requests: tuple[CgminerRequest, ...], answers: dict[str, Answer]
+    ) -> None:
+        joinable = tuple(r for r in requests if r.parameter is None and not r.text and r.port is None)
+        if len(joinable) > 1 and session.driver.rules.join_commands and not session.join_refused:
+            await self._ask_joined(session, joinable, answers)
+        for request in requests:
+            if request.key in answers:
+                continue
+            try:
+                document = await self.command(session, request)
+            except MinerError as error:
+                if not request.optional:
+                    raise
+                log.debug("%s: %s left out: %s", session.endpoint.address, request.key, error)
+                if isinstance(error, RequestTimeoutError):
+                    # A device that is busy now will not be quicker at the next command.
+                    return
+                continue
+            answers[request.key] = Answer(b"", document=document)
+
+    async def _ask_joined(
+        self, session: Session, requests: tuple[CgminerRequest, ...], answers: dict[str, Answer]
+    ) -> None:
+        names = tuple(request.command for request in requests)
+        joined = CgminerRequest("+".join(names))
+        try:
+            document = await self._exchange(session, joined)
+            parts = cgminer.split_joined(document, names)
+        except (DecodeError, ProtocolError) as error:
+            # Unsupported or partly supported joined commands (minera #125): single ones from now on.
+            log.debug("%s: joined commands refused: %s", session.endpoint.address, error)
+            session.join_refused = True
+            return
+        if not parts:
+            session.join_refused = True
+            return
+        for request in requests:
+            part = parts.get(request.command)
+            if part is not None and not cgminer.refused(part):
+                answers[request.key] = Answer(b"", document=part)
+
+    async def command(self, session: Session, request: CgminerRequest) -> dict[str, Any]:
+        """One CGMiner command.
+
+        Raises:
+            Unsupported: the device does not know the command or denies access to it.
+            DecodeError: the reply cannot be read.
+        """
+        document = await self._exchange(session, request)
+        if cgminer.refused(document):
+            raise Unsupported(f"{session.endpoint.address}: {request.key}: the device refuses the command")
+        return document
+
+    async def _exchange(self, session: Session, request: CgminerRequest) -> dict[str, Any]:
+        payload = cgminer.encode_command(request.command, request.parameter, text=request.text)
+        port = request.port or session.endpoint.api_port
+        async with session.turn():
+            body = await self._wire.cgminer(session.endpoint, port, payload, session.driver.rules.timeout_seconds)
+        return _parse_reply(request, body)
+
+
+def _parse_reply(request: CgminerRequest, body: bytes) -> dict[str, Any]:
+    try:
+        if request.text or body.lstrip()[:7] == b"STATUS=":
+            return cgminer.parse_text_reply(body)
+        document = parse_json(body)
+    except ValueError as error:
+        raise DecodeError(f"{request.key}: {error}") from error
+    if not isinstance(document, dict):
+        raise DecodeError(f"{request.key}: expected an object, got {type(document).__name__}")
+    return document

@@ -1,0 +1,99 @@
+"""One miner as the engine holds it: its stored row, its poller, and the record made of both."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from exporter.engine.fleet import MinerRecord
+from exporter.engine.merge import merge_identity
+from exporter.engine.poller import Poller, PollState
+from exporter.model import Identity, Reading
+from exporter.store.rows import MinerRow
+from exporter.units import Seconds, UnixSeconds
+
+#: A miner last seen longer ago than this was down already when the program started.
+_WAS_DOWN_SECONDS = 600.0
+
+
+@dataclass(slots=True)
+class Miner:
+    """A stored miner and what runs for it.
+
+    Attributes:
+        poller: None while it is not polled (no address, not managed, retired, talks by itself).
+        misses: discovery cycles in a row that covered its address and did not see it.
+        model_described: its model was read (or cannot be) since the program started.
+        stream: the last reading of a device that talks by itself, with the monotonic time it expires.
+    """
+
+    row: MinerRow
+    state: PollState
+    poller: Poller | None = None
+    misses: int = 0
+    model_described: bool = False
+    stream: tuple[Reading, float] | None = None
+
+
+def first_state(row: MinerRow, now: float) -> PollState:
+    """What is known of a miner before its first poll: one that was down when the program stopped still is."""
+    was_down = row.address is None or row.last_seen is None or now - row.last_seen > _WAS_DOWN_SECONDS
+    return PollState(
+        identity=row.identity,
+        details=dict(row.details),
+        up=False if was_down else None,
+        last_success=row.last_seen,
+    )
+
+
+def display_name(row: MinerRow, identity: Identity) -> str:
+    """What to call a miner: a person's name for it, else its host name, else its model and the end of its key."""
+    if row.name:
+        return row.name
+    if identity.hostname:
+        return identity.hostname
+    tail = row.key.replace(":", "")[-4:]
+    return f"{identity.model or identity.make or row.driver} {tail}"
+
+
+def record_of(miner: Miner) -> MinerRecord:
+    """The immutable record that the page, the UI and the API see."""
+    row, state = miner.row, miner.state
+    polled = row.managed and row.enabled
+    reading: Reading | None = None
+    expires_at = state.expires_at
+    if polled:
+        if miner.stream is not None:
+            reading, expires_at = miner.stream
+            if expires_at <= time.monotonic():
+                reading = None
+        elif miner.poller is not None:
+            reading = miner.poller.reading()
+    identity = merge_identity(state.identity, row.identity)
+    return MinerRecord(
+        id=row.id,
+        key=row.key,
+        name=display_name(row, identity),
+        driver=row.driver,
+        identity=identity,
+        address=row.address,
+        http_port=row.http_port,
+        api_port=row.api_port,
+        labels=tuple(sorted(row.labels.items())),
+        managed=row.managed,
+        enabled=row.enabled,
+        auto_discovered=row.auto_discovered,
+        provisional=row.provisional,
+        named=row.name is not None,
+        muted=row.muted_until is not None and row.muted_until > time.time(),
+        auth_failed=state.auth_failed,
+        up=state.up if polled else None,
+        reading=reading,
+        expires_at=expires_at,
+        poll_duration=None if state.duration is None else Seconds(state.duration),
+        poll_errors=dict(state.errors),
+        last_success=None if state.last_success is None else UnixSeconds(state.last_success),
+        last_error=state.last_error,
+        created_at=row.created_at,
+        last_seen=UnixSeconds(state.last_success) if state.last_success is not None else row.last_seen,
+    )

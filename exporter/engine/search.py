@@ -1,0 +1,277 @@
+"""One discovery cycle: search the networks, identify what answers, complete the identity. No state is changed here.
+
+`Searcher` knows how to look; what a find means for the flock is decided by the engine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from exporter.discovery import arp
+from exporter.discovery.identify import Verdict, identify_host, merged_probes
+from exporter.discovery.neighbours import neighbour_macs
+from exporter.discovery.networks import SearchNetwork
+from exporter.discovery.scan import ScanTarget, scan_ports
+from exporter.drivers.api import Answer, CgminerRequest, DecodeContext, Driver, Identification, Request
+from exporter.engine.exchange import Endpoint, Exchange, Session
+from exporter.engine.isolation import run_driver
+from exporter.engine.merge import merge_identity
+from exporter.errors import MinerError
+from exporter.model import Identity
+
+log = logging.getLogger(__name__)
+
+_IDENTIFY_AT_ONCE: Final = 100
+_PROBE_SECONDS: Final = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Find:
+    """A host that was identified, with its completed identity."""
+
+    address: str
+    http_port: int
+    api_port: int
+    identification: Identification
+    identity: Identity
+    labels: tuple[tuple[str, str], ...] = ()
+    neighbour_mac: str | None = None
+
+
+@dataclass(slots=True)
+class SearchResult:
+    """What one cycle found.
+
+    Attributes:
+        finds: identified hosts, also those of families without a driver.
+        strangers: hosts that answer but are no miner.
+        unsure: hosts that answered the scan but failed the probes for now.
+        open_hosts: how many hosts had an open port.
+        tried: (address, port) pairs tried.
+    """
+
+    finds: list[Find] = field(default_factory=list)
+    strangers: set[str] = field(default_factory=set)
+    unsure: set[str] = field(default_factory=set)
+    open_hosts: int = 0
+    tried: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SearchProgress:
+    """Where a search is: `stage` is "scan" or "identify"; done of total."""
+
+    stage: str
+    done: int
+    total: int
+    found: int = 0
+
+
+class Probing(Driver):
+    """Stands for "no driver yet" while a host is being identified."""
+
+    driver_type = "probe"
+
+
+class Searcher:
+    """Looks for miners with a fixed set of drivers."""
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        drivers: Mapping[str, Driver],
+        trusted: Callable[[str], bool],
+        prepare: Callable[[Session], None],
+        *,
+        http_ports: tuple[int, ...],
+        api_ports: tuple[int, ...],
+        timeout: float,
+    ) -> None:
+        """`trusted(driver_type)` says whether a driver is one of ours; `prepare` puts credentials into a session."""
+        self._exchange = exchange
+        self._drivers = drivers
+        self._trusted = trusted
+        self._prepare = prepare
+        self._http_ports = http_ports
+        self._api_ports = api_ports
+        self._timeout = timeout
+        ordered = sorted(drivers.values(), key=lambda driver: driver.driver_type)
+        self._ordered = tuple(ordered)
+        self._probes = merged_probes(ordered)
+        self._can_sweep = arp.can_sweep()
+
+    async def search(
+        self,
+        networks: Iterable[SearchNetwork],
+        skip: frozenset[str] = frozenset(),
+        *,
+        stop: threading.Event | None = None,
+        on_progress: Callable[[SearchProgress], None] | None = None,
+    ) -> SearchResult:
+        """Search `networks`, leaving out the addresses in `skip`."""
+        result = SearchResult()
+        stop = stop or threading.Event()
+        try:
+            targets, labels, macs = await asyncio.to_thread(self._targets, tuple(networks), skip, stop)
+            total = len(targets) * (len(self._http_ports) + len(self._api_ports))
+            loop = asyncio.get_running_loop()
+
+            def scanned(done: int) -> None:
+                if on_progress is not None and (done % 64 == 0 or done == total):
+                    loop.call_soon_threadsafe(on_progress, SearchProgress("scan", done, total))
+
+            outcome = await asyncio.to_thread(
+                scan_ports, targets, timeout=self._timeout, stop=stop, on_progress=scanned if on_progress else None
+            )
+        except asyncio.CancelledError:
+            stop.set()
+            raise
+        result.tried = outcome.tried
+        result.open_hosts = len(outcome.open_ports)
+        macs = {**_unique(neighbour_macs()), **macs}
+        limit = asyncio.Semaphore(_IDENTIFY_AT_ONCE)
+        done = 0
+
+        async def one(address: str, ports: set[int]) -> None:
+            nonlocal done
+            async with limit:
+                if not stop.is_set():
+                    await self._judge(address, ports, labels.get(address, ()), macs.get(address), result)
+            done += 1
+            if on_progress is not None:
+                on_progress(SearchProgress("identify", done, result.open_hosts, len(result.finds)))
+
+        async with asyncio.TaskGroup() as group:
+            for address, ports in outcome.open_ports.items():
+                group.create_task(one(address, ports))
+        return result
+
+    def _targets(
+        self, networks: tuple[SearchNetwork, ...], skip: frozenset[str], stop: threading.Event
+    ) -> tuple[list[ScanTarget], dict[str, tuple[tuple[str, str], ...]], dict[str, str]]:
+        ports = (*self._http_ports, *self._api_ports)
+        targets: dict[str, ScanTarget] = {}
+        labels: dict[str, tuple[tuple[str, str], ...]] = {}
+        macs: dict[str, str] = {}
+        for network in networks:
+            if stop.is_set():
+                break
+            hosts = [host for host in network.hosts() if host not in skip]
+            swept = self._sweep(network, hosts)
+            if swept is not None:
+                macs.update(swept)
+                own = str(network.interface.address.ip) if network.interface else None
+                hosts = [host for host in hosts if host in swept or host == own]
+            paced = network.interface is not None and swept is None
+            for host in hosts:
+                targets.setdefault(host, ScanTarget(host, ports, paced))
+                if network.labels:
+                    labels.setdefault(host, network.labels)
+        return list(targets.values()), labels, _unique(macs)
+
+    def _sweep(self, network: SearchNetwork, hosts: list[str]) -> dict[str, str] | None:
+        """Address -> MAC by ARP, or None where ARP is not allowed or does not apply."""
+        interface = network.interface
+        if interface is None or not self._can_sweep:
+            return None
+        if not network.network.subnet_of(interface.address.network):
+            return None
+        try:
+            return arp.sweep(interface, hosts)
+        except OSError as error:
+            log.warning("no ARP sweep of %s: %s; pacing the scan instead", network.network, error)
+            return None
+
+    async def _judge(
+        self,
+        address: str,
+        ports: set[int],
+        labels: tuple[tuple[str, str], ...],
+        neighbour_mac: str | None,
+        result: SearchResult,
+    ) -> None:
+        endpoint = self.endpoint(address, ports)
+        verdict = await self.identify(
+            endpoint,
+            http_open=any(port in ports for port in self._http_ports),
+            api_open=any(port in ports for port in self._api_ports),
+        )
+        if verdict.identification is None:
+            (result.unsure if verdict.failed else result.strangers).add(address)
+            return
+        identity = await self.complete_identity(endpoint, verdict.identification)
+        result.finds.append(
+            Find(
+                address,
+                endpoint.http_port,
+                endpoint.api_port,
+                verdict.identification,
+                identity,
+                labels,
+                neighbour_mac,
+            )
+        )
+
+    def endpoint(self, address: str, open_ports: Iterable[int] = ()) -> Endpoint:
+        """Where to ask at `address`: the first configured port of each kind that is open, else the first one."""
+        available = set(open_ports)
+        return Endpoint(
+            address,
+            next((port for port in self._http_ports if port in available), self._http_ports[0]),
+            next((port for port in self._api_ports if port in available), self._api_ports[0]),
+        )
+
+    async def identify(self, endpoint: Endpoint, *, http_open: bool = True, api_open: bool = True) -> Verdict:
+        """Ask one host all drivers' probes."""
+        session = Session(endpoint, _PROBING)
+
+        async def ask(probe: Request) -> Answer:
+            if isinstance(probe, CgminerRequest):
+                return await self._exchange.probe_command(session, probe, _PROBE_SECONDS)
+            return await self._exchange.probe_http(session, probe, _PROBE_SECONDS)
+
+        try:
+            return await identify_host(self._ordered, self._probes, ask, http_open=http_open, api_open=api_open)
+        finally:
+            await self._exchange.close_host(endpoint)
+
+    async def complete_identity(self, endpoint: Endpoint, found: Identification) -> Identity:
+        """The identity of `found`, completed through its driver's identity requests; what fails stays unknown."""
+        driver = self._drivers.get(found.driver_type or "")
+        if driver is None:
+            return found.identity
+        context = DecodeContext(time.time(), found.identity, found.details)
+        session = Session(endpoint, driver)
+        self._prepare(session)
+        try:
+            requests = driver.identity_requests(context)
+            if not requests:
+                return found.identity
+            answers = await self._exchange.ask(session, requests)
+            told = await run_driver(driver.decode_identity, answers, context, trusted=self._trusted(driver.driver_type))
+        except MinerError as error:
+            log.info("%s: identity incomplete: %s", endpoint.address, error)
+            return found.identity
+        except Exception:
+            log.warning("driver %s failed", driver.driver_type, exc_info=True)
+            return found.identity
+        finally:
+            await self._exchange.close_host(endpoint)
+        return merge_identity(told, found.identity)
+
+
+_PROBING: Final = Probing()
+
+
+def _unique(macs: Mapping[str, str]) -> dict[str, str]:
+    """Without the MACs that answer for several addresses (a router with proxy ARP is no miner)."""
+    owners: dict[str, int] = {}
+    for mac in macs.values():
+        owners[mac] = owners.get(mac, 0) + 1
+    return {address: mac for address, mac in macs.items() if owners[mac] == 1}

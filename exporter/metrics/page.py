@@ -1,0 +1,150 @@
+"""The page: text kept per miner, joined family by family when it is asked for.
+
+The engine's thread renders a miner when it has polled it (`PageStore.publish`); any number of scraping threads join
+what is there (`PageStore.write`). A row past its `expires_at` shows its durable families only, and ``miner_up 0``: an
+engine that hangs never shows an old value as new.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from typing import Any, Final
+
+from exporter.engine.fleet import MinerRecord
+from exporter.metrics.catalog import RenderOptions
+from exporter.metrics.render import Fault, MinerPage, Renderer
+from exporter.metrics.spec import MetricSpec, openmetrics_header, text_header
+
+#: Rows joined at once: bounds how long one join keeps other threads waiting.
+_ROWS: Final = 4096
+#: The same for chip families, which hold hundreds of samples per row.
+_CHIP_ROWS: Final = 64
+
+END: Final = b"# EOF\n"
+
+
+@functools.lru_cache(maxsize=8)
+def _renderer(options: RenderOptions) -> Renderer:
+    return Renderer(options)
+
+
+def render(record: MinerRecord, options: RenderOptions, previous: MinerPage | None = None) -> MinerPage:
+    """Render one record; `previous` must come from the same options."""
+    return _renderer(options).render(record, previous)
+
+
+class PageStore:
+    """The pages of all miners. One thread writes, any number read.
+
+    Args:
+        options: what of the catalogue is shown.
+        on_fault: told of every sample that is left out (`SelfMetrics.exposition_fault`).
+        specs: the families, for tests.
+    """
+
+    def __init__(
+        self,
+        options: RenderOptions | None = None,
+        *,
+        on_fault: Callable[[Fault], None] | None = None,
+        specs: Sequence[MetricSpec[Any]] | None = None,
+    ) -> None:
+        self._lock = threading.Lock()
+        self._pages: dict[int, MinerPage] = {}
+        self._on_fault = on_fault
+        self._specs = specs
+        self._renderer = Renderer(options or RenderOptions(), specs=specs, on_fault=on_fault)
+
+    @property
+    def options(self) -> RenderOptions:
+        return self._renderer.options
+
+    # --- writing ------------------------------------------------------------------------------------------------
+
+    def publish(self, record: MinerRecord) -> None:
+        """Render `record` and show it from now on; a retired one (`enabled` false) disappears."""
+        if record.enabled:
+            self.put(record.id, self._renderer.render(record, self._pages.get(record.id)))
+        else:
+            self.remove(record.id)
+
+    def put(self, miner_id: int, page: MinerPage) -> None:
+        with self._lock:
+            self._pages[miner_id] = page
+
+    def remove(self, miner_id: int) -> None:
+        with self._lock:
+            self._pages.pop(miner_id, None)
+
+    def configure(self, options: RenderOptions, records: Iterable[MinerRecord]) -> None:
+        """Show `records` under new options (another collector, other label names), all at once."""
+        renderer = Renderer(options, specs=self._specs, on_fault=self._on_fault)
+        pages = {record.id: renderer.render(record) for record in records if record.enabled}
+        with self._lock:
+            self._renderer, self._pages = renderer, pages
+
+    # --- reading ------------------------------------------------------------------------------------------------
+
+    def write(
+        self,
+        openmetrics: bool,
+        now_monotonic: float,
+        *,
+        names: Collection[str] = (),
+        miner_id: int | None = None,
+        end: bool = True,
+    ) -> Iterator[bytes]:
+        """Yield the page in pieces, family by family; a family without a sample is left out.
+
+        Args:
+            openmetrics: OpenMetrics 1.0.0 instead of the text format 0.0.4; only the headers differ.
+            now_monotonic: `time.monotonic()` of the scrape.
+            names: only these families (samples' names, ``name[]`` of the query); all where empty.
+            miner_id: only this miner.
+            end: close an OpenMetrics page with ``# EOF``.
+        """
+        with self._lock:
+            renderer = self._renderer
+            rows = list(self._pages.values()) if miner_id is None else [self._pages[miner_id]]
+        durable = [_durable_chunks(row, now_monotonic) for row in rows]
+        live = [row.live for row in rows if row.live and now_monotonic < row.expires_at]
+        del rows
+        yield from _columns(renderer.durable_specs, durable, openmetrics, names)
+        yield from _columns(renderer.live_specs, live, openmetrics, names)
+        if openmetrics and end:
+            yield END
+
+    def __contains__(self, miner_id: int) -> bool:
+        return miner_id in self._pages
+
+    def __len__(self) -> int:
+        return len(self._pages)
+
+
+def _durable_chunks(row: MinerPage, now: float) -> tuple[bytes, ...]:
+    return row.durable if now < row.expires_at else (row.down, *row.durable[1:])
+
+
+def _columns(
+    specs: Sequence[MetricSpec[Any]], rows: list[tuple[bytes, ...]], openmetrics: bool, names: Collection[str]
+) -> Iterator[bytes]:
+    """Join `rows` column by column, each family behind its header."""
+    for spec, column in zip(specs, zip(*rows, strict=True), strict=bool(rows)):
+        if names and spec.name not in names:
+            continue
+        limit = _CHIP_ROWS if spec.optional else _ROWS
+        header = _header(spec, openmetrics)
+        for start in range(0, len(column), limit):
+            body = b"".join(column if len(column) <= limit else column[start : start + limit])
+            if body:
+                yield header + body if header else body
+                header = b""
+
+
+@functools.lru_cache(maxsize=512)
+def _header(spec: MetricSpec[Any], openmetrics: bool) -> bytes:
+    if openmetrics:
+        return openmetrics_header(spec.name, spec.type, spec.unit, spec.help)
+    return text_header(spec.name, spec.type, spec.help)

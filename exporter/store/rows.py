@@ -1,0 +1,148 @@
+"""The rows of the tables: immutable, safe to read from any thread.
+
+Times are Unix seconds. None is "unknown". Every mapping in a row is read-only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Final
+
+from exporter.model import Identity, Preset
+from exporter.store.secret import Secret
+from exporter.units import UnixSeconds
+
+_NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+def _nothing() -> Mapping[str, str]:
+    return _NOTHING
+
+
+class DuplicateKey(ValueError):
+    """A row with this key is there already. `row_id` is its id."""
+
+    def __init__(self, message: str, row_id: int) -> None:
+        super().__init__(message)
+        self.row_id = row_id
+
+
+@dataclass(frozen=True, slots=True)
+class MinerRow:
+    """A miner that is known, whether or not it answers now. No measured value is stored.
+
+    Attributes:
+        id: given by the database, never used again after a delete.
+        key: the label `miner`; unique.
+        driver: the `driver_type` that polls it.
+        mac: lower case with colons; unique where known.
+        name: given by a person; None until then.
+        address: None while offline; `last_address` is where it was last.
+        managed: False = listed, not polled. enabled: False = retired.
+        provisional: the key is of the form ``addr:<driver>:<address>`` until a real identity is known.
+        fixed: comes from `miners:` in targets.yml, so its address is never cleared.
+        identity: what the device said of itself last; its MAC is repeated in `mac`, its serial number in `serial`.
+        model_alias: row of the table `models`.
+        details: facts the driver wants back (`Identification.details`).
+        labels: configured labels (site, rack, group).
+        muted_until: no alarms until then.
+        dev_path, attrs_*, status, state, pool_url, wallet_address, nerdminer_*: of USB miners.
+        last_config_json: the configuration read last, as JSON text.
+    """
+
+    id: int
+    key: str
+    driver: str
+    mac: str | None = None
+    serial: str | None = None
+    port_path: str | None = None
+    name: str | None = None
+    chipset: str | None = None
+    location_notes: str | None = None
+    currency: str | None = None
+    address: str | None = None
+    last_address: str | None = None
+    http_port: int | None = None
+    api_port: int | None = None
+    managed: bool = True
+    enabled: bool = True
+    auto_discovered: bool = True
+    provisional: bool = False
+    fixed: bool = False
+    created_at: UnixSeconds | None = None
+    last_seen: UnixSeconds | None = None
+    identity: Identity = Identity()
+    model_alias: str | None = None
+    details: Mapping[str, str] = field(default_factory=_nothing)
+    labels: Mapping[str, str] = field(default_factory=_nothing)
+    muted_until: UnixSeconds | None = None
+    dev_path: str | None = None
+    attrs_idVendor: str | None = None  # noqa: N815 - the name the USB requirements give it
+    attrs_idProduct: str | None = None  # noqa: N815
+    attrs_serial: str | None = None
+    status: str | None = None
+    state: str | None = None
+    pool_url: str | None = None
+    wallet_address: str | None = None
+    nerdminer_vrs: str | None = None
+    nerdminer_rom: str | None = None
+    last_config_json: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRow:
+    """A model of miner. `presets` is None while nobody could read them; `max_preset` is a person's choice only."""
+
+    id: int
+    alias: str
+    name: str | None = None
+    algorithm: str | None = None
+    boards: int | None = None
+    chips_per_board: int | None = None
+    presets: tuple[Preset, ...] | None = None
+    max_preset: str | None = None
+    updated_at: UnixSeconds | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKeyRow:
+    """The API key of one miner; `id` is the miner's id, `description` how the device lists it."""
+
+    id: int
+    key: Secret
+    description: str | None = None
+    created_at: UnixSeconds | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordRow:
+    """The device password of one miner; `id` is the miner's id, `username` None where the driver's own applies."""
+
+    id: int
+    password: Secret
+    username: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A password to try on devices: by driver ("*" for all) and network (None for all), in the order of the list.
+
+    `id` is the place in the list, from 1; the table sets it.
+    """
+
+    driver: str
+    password: Secret
+    cidr: str | None = None
+    username: str | None = None
+    id: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SettingRow:
+    """One setting; `value` is anything JSON can hold."""
+
+    id: int
+    key: str
+    value: Any = None

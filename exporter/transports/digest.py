@@ -1,0 +1,128 @@
+"""Signed HTTP requests: digest or basic, as the device challenges.
+
+Stock Antminers speak digest with realm "antMiner Configuration" (protocols: HTTP 80 CGI, default root/root). The
+challenge is kept in the `SignedIn` object, so that a steady poll costs one request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import httpx
+
+from exporter.drivers.api import Answer, HttpRequest
+from exporter.errors import AuthError, ProtocolError
+from exporter.protocols.http1 import MAX_BODY_BYTES, ResponseParser, host_header
+from exporter.transports.connecting import place
+from exporter.transports.http import DEFAULT_TIMEOUT, REPEATABLE, HttpConnections, httpx_response, own_headers
+
+
+class SignedIn(httpx.Auth):
+    """User and password for one device, with the scheme and challenge it sent last.
+
+    One object per device, kept between polls. Never shows its secrets.
+    """
+
+    def __init__(self, username: str, password: str) -> None:
+        self._digest = httpx.DigestAuth(username, password)
+        self._basic = httpx.BasicAuth(username, password)
+        self._scheme: httpx.Auth = self._digest
+
+    def __repr__(self) -> str:
+        return "SignedIn(...)"
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """Yield the requests to send, as httpx asks for it: one in the steady state, two after a challenge."""
+        flow = self._scheme.auth_flow(request)
+        response = yield next(flow)
+        if response.status_code == 401 and self._switch(response):
+            flow = self._scheme.auth_flow(request)
+            signed = next(flow)
+            if self._scheme is self._basic:
+                response = yield signed
+        while True:
+            try:
+                request = flow.send(response)
+            except StopIteration:
+                return
+            response = yield request
+
+    def _switch(self, response: httpx.Response) -> bool:
+        """Take the other scheme where the device does not offer the present one; True where it changed."""
+        offered = [value.lower() for value in response.headers.get_list("www-authenticate")]
+        wanted: httpx.Auth = self._scheme
+        if any(value.startswith("digest") for value in offered):
+            wanted = self._digest
+        elif any(value.startswith("basic") for value in offered):
+            wanted = self._basic
+        changed = wanted is not self._scheme
+        self._scheme = wanted
+        return changed
+
+
+async def request_signed(
+    connections: HttpConnections,
+    address: str,
+    port: int,
+    request: HttpRequest,
+    auth: httpx.Auth,
+    *,
+    timeout: float = DEFAULT_TIMEOUT,
+    keep_alive: bool = True,
+    max_body: int = MAX_BODY_BYTES,
+) -> Answer:
+    """Send `request` signed by `auth` (a `SignedIn` or any httpx auth), answering the device's challenge.
+
+    `timeout` is that of each exchange: the first one takes two.
+
+    Raises:
+        AuthError: the device wants other credentials.
+        RequestTimeoutError, ConnectionRefused, Unreachable, ProtocolError, TooLarge: as `HttpConnections.request`.
+    """
+    where = f"{place(address, port)}: {request.key}"
+    headers = list(request.headers)
+    if request.body is not None:
+        headers.append(("Content-Type", request.content_type))
+    url = f"http://{host_header(address, port)}{request.path}"
+    prepared = httpx.Request(request.method, url, headers=headers, content=request.body)
+
+    async def send(signed: httpx.Request) -> ResponseParser:
+        return await connections.exchange(
+            address,
+            port,
+            request.method,
+            # As httpx writes it: the digest covers the path.
+            signed.url.raw_path.decode("ascii"),
+            headers=own_headers(signed),
+            body=request.body,
+            timeout=timeout,
+            keep_alive=keep_alive,
+            max_body=max_body,
+        )
+
+    flow = auth.sync_auth_flow(prepared)
+    signed: httpx.Request | None = next(flow)
+    while signed is not None:
+        try:
+            parser = await send(signed)
+        except ProtocolError:
+            # Some devices close on a request without credentials before they say anything.
+            if request.method not in REPEATABLE or "authorization" in signed.headers:
+                raise
+            parser = await send(signed)
+        signed = _next_request(flow, httpx_response(parser, signed), where)
+    if parser.status == 401:
+        raise AuthError(f"{where}: the device refuses the user or the password")
+    return Answer(parser.body, parser.status, parser.headers)
+
+
+def _next_request(
+    flow: Generator[httpx.Request, httpx.Response, None], response: httpx.Response, where: str
+) -> httpx.Request | None:
+    """The request that follows `response`; None where it is the last answer."""
+    try:
+        return flow.send(response)
+    except StopIteration:
+        return None
+    except (httpx.ProtocolError, KeyError, ValueError, NotImplementedError) as error:
+        raise ProtocolError(f"{where}: the device's challenge cannot be answered") from error

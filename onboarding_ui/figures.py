@@ -1,0 +1,42 @@
+"""Figures for people: base units scaled with a prefix, ages in words."""
+
+from __future__ import annotations
+
+import time
+
+from flask import Flask
+
+_PREFIXES = ("", "k", "M", "G", "T", "P", "E", "Z")
+
+
+def scaled(value: float | None, unit: str, digits: int = 2) -> str:
+    """`value` with a metric prefix: 1.07e12, "H/s" -> "1.07 TH/s"; an en dash where it is unknown."""
+    if value is None:
+        return "–"
+    size, prefix = abs(value), 0
+    while size >= 999.995 and prefix < len(_PREFIXES) - 1:
+        size /= 1000
+        prefix += 1
+    sign = "-" if value < 0 else ""
+    return f"{sign}{size:.{digits if prefix else 0}f} {_PREFIXES[prefix]}{unit}"
+
+
+def plain(value: float | None, unit: str, digits: int = 0) -> str:
+    """`value` as it is; an en dash where it is unknown."""
+    return "–" if value is None else f"{value:.{digits}f} {unit}"
+
+
+def age(then: float | None, now: float | None = None) -> str:
+    """How long ago a Unix time was: "12 s", "5 min", "3 h", "2 d"; "never" where it is unknown."""
+    if then is None:
+        return "never"
+    seconds = max(0.0, (time.time() if now is None else now) - then)
+    for limit, size, unit in ((90, 1, "s"), (5400, 60, "min"), (129600, 3600, "h")):
+        if seconds < limit:
+            return f"{seconds / size:.0f} {unit} ago"
+    return f"{seconds / 86400:.0f} d ago"
+
+
+def register_filters(app: Flask) -> None:
+    """Make the functions available in templates."""
+    app.jinja_env.filters.update(scaled=scaled, plain=plain, age=age)

@@ -1,0 +1,479 @@
+"""VNish (AnthillOS) on Antminers: HTTP API under /api/v1 with unlock tokens and API keys, and a reduced port 4028."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from simulator.chance import mix
+from simulator.clock import Clock
+from simulator.devices import vnish_documents as documents
+from simulator.devices.base import DeviceSpec, RpcDevice, token, upper_mac, wallet
+from simulator.http_server import HttpPolicy, Request, Response, html_response, json_response
+from simulator.physics import Mode, Profile
+
+#: A session ends after this many seconds.
+TOKEN_SECONDS = 300.0
+#: Wrong passwords before the lock, and how long it lasts.
+UNLOCK_TRIES = 5
+LOCK_SECONDS = 60.0
+
+_KEY = re.compile(r"[0-9a-fA-F]{32}")
+
+
+def _presets(watts: int, terahash: int, step: int) -> dict[str, Mode]:
+    """Presets by the name VNish gives them, the watts; the middle one is the stock level."""
+    modes = {"disabled": Mode()}
+    for number in range(-4, 4):
+        power = watts + number * step
+        rate = terahash * (1.0 + 0.9 * number * step / watts)
+        modes[str(power)] = Mode(rate / terahash, power / watts, 0.0 if number in (-2, 0) else 30.0)
+    return modes
+
+
+def _antminer(model: str, terahash: int, watts: int, chips: int, megahertz: int, volts: float) -> Profile:
+    return Profile(
+        model=model,
+        hashrate=terahash * 1e12,
+        power=float(watts),
+        boards=3,
+        chips=chips,
+        fans=4,
+        fan_max=6500.0,
+        frequency=megahertz * 1e6,
+        core_voltage=volts,
+        supply_voltage=volts,
+        chip_target=68.0,
+        difficulty=131072.0,
+        modes=_presets(watts, terahash, 150),
+        mode=str(watts),
+    )
+
+
+#: By model key: alias in the API, firmware version, series.
+FIRMWARE: Mapping[str, tuple[str, str, str]] = {
+    "s19jpro-1.2.6": ("s19jpro", "1.2.6", "x19"),
+    "s19-1.2.7": ("s19", "1.2.7", "x19"),
+    "s21-1.3.4": ("s21", "1.3.4", "x21"),
+}
+
+
+class Vnish(RpcDevice):
+    """An Antminer that runs VNish. The password is `admin`."""
+
+    kind = "vnish"
+    driver = "vnish"
+    make = "Bitmain"
+    listens = ("http", "rpc")
+    joins = False
+    models: ClassVar[Mapping[str, Profile]] = {
+        "s19jpro-1.2.6": _antminer("Antminer S19j Pro", 104, 3050, 126, 545, 13.6),
+        "s19-1.2.7": _antminer("Antminer S19", 95, 3250, 76, 675, 13.8),
+        "s21-1.3.4": _antminer("Antminer S21", 200, 3500, 108, 490, 13.2),
+    }
+    http_policy = HttpPolicy(server=None, idle_seconds=20.0)
+
+    def __init__(self, spec: DeviceSpec, clock: Clock, *, compact: float = 0.0) -> None:
+        super().__init__(spec, clock, compact=compact)
+        self.alias, self.version, self.series = FIRMWARE[spec.model]
+        self.v13 = self.version >= "1.3"
+        self.title = f"{self.profile.model} (Vnish {self.version})"
+        self.password = "admin"  # noqa: S105 - the firmware's well-known first password
+        self.keys: dict[str, str] = {}
+        self.tokens: dict[str, float] = {}
+        self._failed = 0
+        self._locked_until = 0.0
+
+    @property
+    def serial(self) -> str | None:
+        """The serial in /info."""
+        return f"SIM{mix(self.spec.seed, 7) % 10**12:012d}"
+
+    def change_password(self, password: str | None) -> None:
+        """Another unlock password; open sessions end."""
+        self.password = "admin" if password is None else password
+        self.tokens.clear()
+
+    def reboot(self) -> None:
+        """Sessions end; API keys stay."""
+        super().reboot()
+        self.tokens.clear()
+
+    # HTTP -----------------------------------------------------------------------------------------------------
+
+    def http(self, request: Request) -> Response:
+        """The pages of the user interface and the API."""
+        if not request.path.startswith("/api/v1/"):
+            if request.method in ("GET", "HEAD"):
+                # The interface is one page that routes by itself.
+                return html_response(_INDEX)
+            self.write(f"{request.method} {request.path}")
+            return _error("Method not allowed", 405)
+        path = request.path.removeprefix("/api/v1")
+        if request.method == "GET":
+            return self._get(path, request)
+        if request.method == "POST" and path in ("/unlock", "/apikeys", "/apikeys/delete"):
+            return self._post(path, request)
+        self.write(f"{request.method} {request.path}")
+        return _error("Not found", 404)
+
+    def _get(self, path: str, request: Request) -> Response:
+        state = self.state
+        chips = "/boards" if self.v13 else "/chains"
+        match path:
+            case "/info":
+                return self.rendered("info", lambda: json_response(self.info()))
+            case "/model":
+                return self.rendered("model", lambda: json_response(self.model()))
+            case "/status":
+                return json_response(self.status_pane(unlocked=self._allowed(request)))
+            case "/summary":
+                return self.rendered("summary", lambda: json_response(self.summary()))
+            case "/perf-summary":
+                return json_response(self.perf_summary())
+            case "/chains/factory-info":
+                return json_response(
+                    {"hr_stock": None, "has_pics": None, "psu_model": None, "psu_serial": None, "chains": None}
+                )
+            case "/autotune/presets":
+                return json_response(self.presets()) if self._allowed(request) else self._denied()
+            case "/settings":
+                return json_response(self.settings()) if self._by_key(request) else self._denied()
+            case "/apikeys":
+                rows = [{"key": key, "description": text} for key, text in self.keys.items()]
+                return json_response(rows) if self._allowed(request) else self._denied()
+            case "/auth-check":
+                return json_response({}) if self._allowed(request) else self._denied()
+        if path == chips:
+            return self.rendered(
+                "chips",
+                lambda: json_response(documents.boards(state(), self.profile, self.physics, self.spec.seed)),
+            )
+        return _error("Not found", 404)
+
+    def _post(self, path: str, request: Request) -> Response:
+        try:
+            body = request.json()
+        except ValueError:
+            return _error("Json deserialize error", 400)
+        if not isinstance(body, dict):
+            return _error("Json deserialize error", 422)
+        if path == "/unlock":
+            return self._unlock(body)
+        if not self._allowed(request):
+            return self._denied()
+        key = body.get("key")
+        if not isinstance(key, str) or _KEY.fullmatch(key) is None:
+            return _error("Json deserialize error: key must be 32 hexadecimal characters", 422)
+        if path == "/apikeys/delete":
+            if self.keys.pop(key, None) is None:
+                return _error("Key not found", 500)
+            self.records.keys_deleted += 1
+            return Response(200)
+        return self._add_key(key, body.get("description"))
+
+    def _add_key(self, key: str, description: Any) -> Response:
+        if not isinstance(description, str):
+            return _error("Json deserialize error: missing field description", 422)
+        known = self.keys.get(key)
+        if known == description:
+            return json_response({"status": "nochanges"})
+        self.keys[key] = description
+        if known is not None:
+            return json_response({"status": "updated"})
+        self.records.keys_created += 1
+        return json_response({"status": "inserted"})
+
+    def _unlock(self, body: dict[str, Any]) -> Response:
+        now = self.clock.now()
+        if now < self._locked_until:
+            self.records.failed_unlocks += 1
+            return json_response({"unlock_timeout": int(self._locked_until - now) + 1}, 429)
+        if not isinstance(body.get("pw"), str):
+            return _error("Json deserialize error: missing field pw", 422)
+        if body["pw"] != self.password:
+            self._failed += 1
+            self.records.failed_unlocks += 1
+            if self._failed >= UNLOCK_TRIES:
+                self._failed = 0
+                self._locked_until = now + LOCK_SECONDS
+            return json_response({"unlock_timeout": None}, 403)
+        self._failed = 0
+        self.records.unlocks += 1
+        session = token(32, self.spec.seed, self.records.unlocks, int(now * 1e3))
+        self.tokens[session] = now + TOKEN_SECONDS
+        return json_response({"token": session})
+
+    def _by_key(self, request: Request) -> bool:
+        return request.headers.get("x-api-key", "") in self.keys
+
+    def _allowed(self, request: Request) -> bool:
+        if self._by_key(request):
+            return True
+        words = request.headers.get("authorization", "").split()
+        session = words[-1] if words else ""
+        return self.tokens.get(session, 0.0) > self.clock.now()
+
+    def _denied(self) -> Response:
+        self.records.denied += 1
+        return Response(401)
+
+    # Documents ------------------------------------------------------------------------------------------------
+
+    def summary(self) -> dict[str, Any]:
+        """/summary."""
+        return documents.summary(self.state(), self.profile, self.spec.seed, self.title, v13=self.v13)
+
+    def info(self) -> dict[str, Any]:
+        """/info."""
+        state = self.state()
+        firmware = {
+            "fw_name": "Vnish",
+            "fw_version": self.version,
+            "build_uuid": "00000000-0000-4000-8000-000000000000",
+            "build_name": "example",
+            "platform": "aml",
+            "install_type": "nand",
+            "build_time": "2026-01-15 12:00:00",
+        }
+        network = {
+            "mac": upper_mac(self.spec.mac),
+            "dhcp": True,
+            "ip": self.address,
+            "netmask": "255.255.255.0",
+            "gateway": "192.0.2.1",
+            "dns": ["192.0.2.1"],
+            "hostname": "antminer",
+        }
+        memory = {
+            "mem_total": 240000,
+            "mem_free": 180000,
+            "mem_free_percent": 75,
+            "mem_buf": 24000,
+            "mem_buf_percent": 10,
+        }
+        return {
+            "miner": self.profile.model,
+            "model": self.alias,
+            **firmware,
+            "algorithm": "sha256d",
+            "hr_measure": "GH/s",
+            "system": {
+                "os": "GNU/Linux",
+                "miner_name": self.alias,
+                "file_system_version": "",
+                **memory,
+                "network_status": network,
+                "uptime": documents.uptime_text(state.uptime),
+            },
+            "serial": self.serial,
+        }
+
+    def model(self) -> dict[str, Any]:
+        """/model."""
+        millivolts = round(self.profile.core_voltage * 100)
+        overclock: dict[str, Any] = {
+            "max_voltage": millivolts + 150,
+            "min_voltage": millivolts - 150,
+            "default_voltage": millivolts,
+            "max_freq": 1000,
+            "min_freq": 50,
+            "default_freq": round(self.profile.frequency / 1e6),
+            "warn_freq": 800,
+            "max_voltage_stock_psu": 1500,
+        }
+        if self.v13:
+            overclock |= {"power_metering": True, "max_power_limit": 6000}
+        columns = 6
+        places = range(self.profile.chips)
+        return {
+            "full_name": self.profile.model,
+            "model": self.alias,
+            "algorithm": "sha256d",
+            "series": self.series,
+            "platform": "aml",
+            "install_type": "nand",
+            "hr_measure": "GH/s",
+            "serial": self.serial,
+            "chain": {
+                "chips_per_chain": self.profile.chips,
+                "chips_per_domain": 3,
+                "num_chains": self.profile.boards,
+                "topology": {
+                    "chips": [list(places[row : row + columns]) for row in range(0, self.profile.chips, columns)],
+                    "num_cols": columns,
+                    "num_rows": -(-self.profile.chips // columns),
+                },
+            },
+            "cooling": {
+                "min_fan_pwm": 10,
+                "min_target_temp": 20,
+                "max_target_temp": 90,
+                "fan_min_count": {"min": 1, "max": 4, "default": 4},
+            },
+            "overclock": overclock,
+        }
+
+    def status_pane(self, *, unlocked: bool) -> dict[str, Any]:
+        """/status."""
+        return {
+            **documents.status(self.state(), throttled=self.v13),
+            "find_miner": False,
+            "restart_required": False,
+            "reboot_required": False,
+            "unlocked": unlocked,
+        }
+
+    def preset(self, name: str) -> dict[str, Any]:
+        """A preset as the API shows it."""
+        mode = self.profile.modes[name]
+        terahash = round(self.profile.hashrate * mode.hashrate / 1e12)
+        return {
+            "name": name,
+            "pretty": "Disabled" if name == "disabled" else f"{name} watt ~ {terahash} TH",
+            "status": "untuned" if mode.tuning or name == "disabled" else "tuned",
+            "modded_psu_required": name != "disabled" and mode.power > 1.1,
+        }
+
+    def presets(self) -> list[dict[str, Any]]:
+        """/autotune/presets."""
+        return [self.preset(name) for name in self.profile.modes]
+
+    def perf_summary(self) -> dict[str, Any]:
+        """/perf-summary."""
+        switcher: dict[str, Any] = {
+            "enabled": False,
+            "top_preset": None,
+            "decrease_temp": 75,
+            "rise_temp": 55,
+            "check_time": 300,
+            "autochange_top_preset": False,
+            "ignore_fan_speed": False,
+            "min_preset": None,
+        }
+        if not self.v13:
+            switcher["power_delta"] = 0
+        return {"current_preset": self.preset(self.physics.mode), "preset_switcher": switcher}
+
+    def settings(self) -> dict[str, Any]:
+        """/settings, which only an API key may read."""
+        user = f"{wallet(self.spec.seed)}.rack"
+        pool = [{"url": url, "user": user, "pass": ""} for url in ("pool.example.com:3333", "backup.example.com:3334")]
+        return {
+            "miner": {
+                "cooling": {"mode": {"name": "auto", "param": round(self.profile.chip_target)}},
+                "overclock": {"modded_psu": False, "preset": self.physics.mode, "globals": {"volt": 1380, "freq": 545}},
+                "pools": [*pool, {"url": "", "user": "", "pass": ""}],
+            },
+            "ui": {"theme": "auto", "locale": "en", "timezone": "GMT"},
+            "regional": {"timezone": {"current": "GMT"}},
+            "network": {
+                "hostname": "antminer",
+                "dhcp": True,
+                "ipaddress": self.address,
+                "netmask": "255.255.255.0",
+                "gateway": "192.0.2.1",
+                "dnsservers": ["192.0.2.1"],
+            },
+        }
+
+    # Port 4028 ------------------------------------------------------------------------------------------------
+
+    def invalid(self, name: str) -> dict[str, Any]:
+        """VNish answers with code 0 and without an id."""
+        reply = self.status("E", 0, "Invalid command")
+        del reply["id"]
+        return reply
+
+    def written(self, name: str, parameter: str | None) -> dict[str, Any] | None:
+        """Nothing can be changed on this port."""
+        return self.invalid(name)
+
+    def command(self, name: str, parameter: str | None) -> dict[str, Any] | None:
+        """The few commands this firmware keeps; `version` is not among them."""
+        match name:
+            case "summary":
+                return self._rpc_summary()
+            case "stats":
+                return self._rpc_stats()
+            case "pools":
+                return self._rpc_pools()
+            case "devdetails":
+                row = {"DEVDETAILS": 0, "Name": "BTM", "ID": 0, "Driver": "bitmain_drv", "Kernel": "", "Model": ""}
+                return self.section(69, "Device Details", "DEVDETAILS", [row])
+        return None
+
+    def _rpc_summary(self) -> dict[str, Any]:
+        state = self.state()
+        row = {
+            "Elapsed": int(state.mining_uptime),
+            "GHS 5s": round(state.hashrate / 1e9, 2),
+            "GHS av": round(state.average / 1e9, 2),
+            "GHS 30m": round(state.hashrate_15m / 1e9, 2),
+            "Found Blocks": 0,
+            "Accepted": state.accepted,
+            "Rejected": state.rejected,
+            "Stale": state.stale,
+            "Hardware Errors": state.hardware_errors,
+            "Best Share": round(state.best),
+            "Fee Percent": 2.0,
+        }
+        return self.section(11, "Summary", "SUMMARY", [row])
+
+    def _rpc_pools(self) -> dict[str, Any]:
+        rows = [
+            {
+                "POOL": row["id"],
+                "URL": row["url"],
+                "Type": 1 if row["pool_type"] == "DevFee" else 0,
+                "User": row["user"],
+                "Status": "Alive",
+                "Diff": row["diff"],
+                "Accepted": row["accepted"],
+                "Rejected": row["rejected"],
+                "Stale": row["stale"],
+                "Last Share Difficulty": row["ls_diff"],
+                "Last Share Time": row["ls_time"],
+                "Stratum Active": row["status"] == "active",
+                "Difficulty Accepted": row["diffa"],
+            }
+            for row in documents.pools(self.state(), self.spec.seed, devfee=True)
+        ]
+        return self.section(7, f"{len(rows)} Pool(s)", "POOLS", rows)
+
+    def _rpc_stats(self) -> dict[str, Any]:
+        state = self.state()
+        head = {"Type": self.title, "Miner": "0.0.0", "Cgminer": self.version, "CompileTime": "2026-01-15 12:00:00"}
+        row: dict[str, Any] = {
+            "Elapsed": int(state.mining_uptime),
+            "GHS 5s": f"{state.hashrate / 1e9:.2f}",
+            "GHS av": round(state.average / 1e9, 2),
+            "fan_num": len(state.fans),
+            "fan_pwm": round(state.duty * 100),
+            "state": documents.MINER_STATES[state.state],
+            "total_rate": round(state.hashrate / 1e9, 2),
+        }
+        for number, speed in enumerate(state.fans, 1):
+            row[f"fan{number}"] = int(speed)
+        for number, board in enumerate(state.boards, 1):
+            row[f"temp{number}"] = round(board.outlet)
+            row[f"temp2_{number}"] = round(board.chip_max)
+            row[f"chain_rate{number}"] = round(board.hashrate / 1e9, 3)
+            row[f"chain_rateideal{number}"] = round(board.expected / 1e9, 3)
+            row[f"chain_consumption{number}"] = round(board.power)
+            row[f"chain_hw{number}"] = board.hardware_errors
+            row[f"chain_vol{number}"] = round(board.voltage * 1e3)
+            row[f"freq_avg{number}"] = round(board.frequency / 1e6, 1)
+            row[f"chain_acn{number}"] = board.chips
+        return self.section(70, "CGMiner stats", "STATS", [head, row])
+
+
+def _error(message: str, status: int) -> Response:
+    return json_response({"err": message}, status)
+
+
+_INDEX = (
+    '<!DOCTYPE html><html lang="en"><head><meta charset="UTF-8"><meta name="firmware" content="AnthillOS">'
+    '<title>Firmware</title></head><body><div id="app"></div></body></html>'
+)

@@ -1,0 +1,1 @@
+"""Every bundled driver against answers captured from real devices."""
