@@ -27,16 +27,16 @@ from exporter.engine.engine import Engine
 from exporter.engine.exchange import Exchange
 from exporter.engine.sessions import Sessions
 from exporter.errors import FlockwatchError, UsageError
+from exporter.metrics.catalog import RenderOptions
 from exporter.metrics.page import PageStore
-from exporter.metrics.render import RenderOptions
 from exporter.metrics.selfmetrics import SelfMetrics
 from exporter.store.backup import backup_bytes
 from exporter.store.database import Database
 from exporter.transports.wire import NetworkWire
 from exporter.web import MetricsListener
 from exporter.web_config import WebConfig, load_web_config
+from exporter.web_server import BoundedServer
 from onboarding_ui import create_app
-from onboarding_ui.server import UiListener
 
 log = logging.getLogger(__name__)
 
@@ -99,7 +99,13 @@ class App:
             engine.start(self._handlers(engine))
             stack.callback(engine.stop)
             self._engine = engine
-            ui = UiListener(create_app(engine.api), self._web_config)
+            tls = self._web_config.tls
+            ui = BoundedServer(
+                create_app(engine.api),
+                what="the web UI",
+                option="--ui.listen-address",
+                tls=None if tls is None else tls.context(),
+            )
             ui.start(ui_addr.host, ui_addr.port)
             stack.callback(ui.stop)
             self._catch_signals()

@@ -21,7 +21,8 @@ _INTERRUPTED: Final = 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a subcommand. Exit status: 0 done, 1 failed, 2 the operator can mend it (the message says how)."""
     options = _parser().parse_args(arguments)
-    set_up_logging(options.log_level, options.log_format)
+    # A command that prints a table speaks for itself; only the long-running program tells its story.
+    set_up_logging(options.log_level or ("info" if options.command is _run else "warning"), options.log_format)
     command: Command = options.command
     try:
         return command(options)
@@ -57,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
         parents=[shared],
     )
     parser.add_argument("--version", action="version", version=f"flockwatch {__version__}")
-    parser.set_defaults(config_file=Path("targets.yml"), log_level="info", log_format="logfmt")
+    parser.set_defaults(config_file=Path("targets.yml"), log_level=None, log_format="logfmt")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     def add(name: str, command: Command, text: str) -> argparse.ArgumentParser:

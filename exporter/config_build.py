@@ -112,17 +112,17 @@ def _subnets(
 def _labels(reader: Reader, value: Value | None, path: str) -> schema.Labels:
     labels: dict[str, str] = {}
     try:
-        entries = reader.entries(value, path, Place("")) if value is not None else {}
+        entries = reader.entries(value, path) if value is not None else {}
     except BadValue as fault:
         reader.faults.add(fault.place, fault.key, str(fault))
         return ()
-    for name, child in entries.items():
+    for name, (written_at, child) in entries.items():
         place = f"{path}.{name}"
         try:
             values.check_label_name(name)
             labels[name] = reader.parsed(child, place, partial(_line, limit=_LONGEST_LABEL), written=True)
         except ValueError as error:
-            reader.faults.add(child.place, place, str(error))
+            reader.faults.add(written_at, place, str(error))
         except BadValue as fault:
             reader.faults.add(fault.place, fault.key, str(fault))
     return tuple(sorted(labels.items()))

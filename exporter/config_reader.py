@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from exporter.config_env import Environment, dotted, unknown_key
 from exporter.config_yaml import Listing, Place, Scalar, Table, Value, describe
@@ -30,6 +30,13 @@ class BadValue(Exception):
         super().__init__(message)
         self.place = place
         self.key = key
+
+
+class Entry(NamedTuple):
+    """One entry of a mapping. `place` is that of its key: a value may be an alias of something far away."""
+
+    place: Place
+    value: Value
 
 
 class Faults:
@@ -125,13 +132,13 @@ class Reader:
             return [Scalar(part, "word", value.place) for part in parts]
         raise self.bad(value, key, "must be a list such as [a, b]; [] is the empty one")
 
-    def entries(self, value: Value | None, path: str, place: Place) -> dict[str, Value]:
+    def entries(self, value: Value | None, path: str) -> dict[str, Entry]:
         """The entries of a mapping; nothing counts as an empty one. Equal keys and keys that are no text are faults."""
         if value is None or (isinstance(value, Scalar) and value.kind == "null"):
             return {}
         if not isinstance(value, Table):
             raise self.bad(value, path, "must be a mapping of keys and values")
-        found: dict[str, Value] = {}
+        found: dict[str, Entry] = {}
         for key, child in value.pairs():
             if not isinstance(key, Scalar):
                 self.faults.add(key.place, path, "a key must be a word")
@@ -142,7 +149,7 @@ class Reader:
                     f"comes twice, first in line {found[key.text].place.line}; keep one of them",
                 )
             else:
-                found[key.text] = child
+                found[key.text] = Entry(key.place, child)
         return found
 
 
@@ -168,7 +175,7 @@ class Section(Reader):
         self._asked: list[str] = []
         self._broken = False
         try:
-            self._entries = self.entries(value, path, place)
+            self._entries = self.entries(value, path)
         except BadValue as fault:
             faults.add(fault.place, fault.key, str(fault))
             self._entries = {}
@@ -180,7 +187,7 @@ class Section(Reader):
         name = dotted(self.path, key)
         result = default
         variable = self._environment.scalar(name) if self._environment is not None else None
-        for value in (self._entries.get(key), variable):
+        for value in (self._value(key), variable):
             if value is not None:
                 try:
                     result = read(value, name)
@@ -233,15 +240,19 @@ class Section(Reader):
     def section(self, key: str) -> Section:
         """The mapping under `key`, empty where missing."""
         self._asked.append(key)
-        value = self._entries.get(key)
+        value = self._value(key)
         return Section(value, dotted(self.path, key), self.place, self.faults, self._environment)
 
     def raw(self, key: str) -> Value | None:
         """The value itself, for what has no environment variable."""
         self._asked.append(key)
-        return self._entries.get(key)
+        return self._value(key)
 
-    def everything(self) -> dict[str, Value]:
+    def _value(self, key: str) -> Value | None:
+        entry = self._entries.get(key)
+        return None if entry is None else entry.value
+
+    def everything(self) -> dict[str, Entry]:
         """All entries, for mappings whose keys are names."""
         self._asked.extend(self._entries)
         return dict(self._entries)
@@ -249,9 +260,9 @@ class Section(Reader):
     def refuse(self, keys: Mapping[str, str]) -> None:
         """Note a fault for each of `keys` that is there: known to the format, but not supported. Values: what to do."""
         for key, remedy in keys.items():
-            value = self._entries.pop(key, None)
-            if value is not None:
-                self.faults.add(value.place, dotted(self.path, key), f"is not supported; remove it ({remedy})")
+            entry = self._entries.pop(key, None)
+            if entry is not None:
+                self.faults.add(entry.place, dotted(self.path, key), f"is not supported; remove it ({remedy})")
 
     def require(self, *keys: str) -> None:
         """Note a fault for each of `keys` that is missing."""
@@ -261,7 +272,7 @@ class Section(Reader):
 
     def finish(self) -> None:
         """Note a fault for each key that nobody asked for."""
-        for key, value in self._entries.items():
+        for key, entry in self._entries.items():
             if key not in self._asked:
                 shown = "a key" if self.faults.hide else key
-                self.faults.add(value.place, dotted(self.path, shown), unknown_key(key, self._asked))
+                self.faults.add(entry.place, dotted(self.path, shown), unknown_key(key, self._asked))

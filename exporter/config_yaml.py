@@ -96,7 +96,7 @@ def parse_yaml(text: str, source: str) -> Value | None:
         raise ConfigError(f"{Place(source, line)}: not valid YAML: a control character; remove it") from None
     except RecursionError:
         raise ConfigError(f"{source}: not valid YAML: nested too deeply; check brackets and indentation") from None
-    except ValueError:
+    except (ValueError, OverflowError):
         # PyYAML lets escapes such as "\UFFFFFFFF" reach chr().
         raise ConfigError(f"{source}: not valid YAML: an escape that is no character; check quoted text") from None
     return None if node is None else _value(node, source)

@@ -158,7 +158,7 @@ def _version(text: str) -> ssl.TLSVersion:
 def _users(value: Value | None, faults: Faults) -> dict[str, str]:
     users: dict[str, str] = {}
     section = Section(value, "basic_auth_users", Place(""), faults)
-    for name, child in section.everything().items():
+    for name, (_, child) in section.everything().items():
         place = f"basic_auth_users.{name}"
         try:
             if not name or ":" in name:

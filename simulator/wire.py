@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from simulator.faults import Fault
+
+_NO_LINGER = struct.pack("ii", 1, 0)
 
 
 @dataclass(slots=True)
@@ -102,8 +106,10 @@ class Connection(asyncio.Protocol):
             self.transport.close()
 
     def abort(self) -> None:
-        """Close at once, with what is buffered thrown away."""
+        """Close at once with RST, with what is buffered thrown away."""
         if self.transport is not None:
+            # Without lingering the kernel sends RST; otherwise an idle connection would end politely.
+            self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
             self.transport.abort()
 
     def send_stream(self, chunks: Iterator[bytes], *, close: bool) -> None:

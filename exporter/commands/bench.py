@@ -6,6 +6,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from exporter.config import Settings, load_settings
@@ -13,6 +14,7 @@ from exporter.credential_book import CredentialBook
 from exporter.drivers.api import Driver
 from exporter.drivers.loader import DriverSet, load_drivers
 from exporter.engine.exchange import Exchange
+from exporter.engine.isolation import is_trusted
 from exporter.engine.search import Searcher
 from exporter.engine.sessions import Sessions
 from exporter.errors import UsageError
@@ -57,7 +59,7 @@ async def open_bench(settings: Settings) -> AsyncIterator[Bench]:
     searcher = Searcher(
         exchange,
         drivers.drivers,
-        drivers.trusted,
+        partial(is_trusted, drivers),
         sessions.prepare,
         http_ports=settings.network.ports.http,
         api_ports=settings.network.ports.cgminer,

@@ -14,14 +14,14 @@ from exporter.commands.bench import Bench, load_bench_settings, open_bench
 from exporter.config_values import parse_listen
 from exporter.drivers.api import Answer, Answers, DecodeContext, Driver, Identification, Request, Specificity
 from exporter.drivers.fixture import Fixture, replay, to_json, write_fixture
-from exporter.drivers.redact import redact_fixture
+from exporter.drivers.redact import redact_answers
 from exporter.engine.exchange import Endpoint, Session
 from exporter.engine.fleet import MinerRecord
 from exporter.engine.merge import merge_identity, merge_readings
 from exporter.engine.registry import miner_key
 from exporter.errors import AuthError, MinerError, UsageError
+from exporter.metrics.catalog import RenderOptions
 from exporter.metrics.page import PageStore
-from exporter.metrics.render import RenderOptions
 from exporter.model import Identity, Reading
 from exporter.text import clean_text
 from exporter.units import Seconds, UnixSeconds
@@ -52,15 +52,13 @@ def record_miner(options: argparse.Namespace) -> int:
     """Write the miner's answers, redacted, as a fixture folder."""
     look = _run(options)
     identity = look.identity
-    fixture = redact_fixture(
-        Fixture(
-            driver=look.driver.driver_type,
-            model=identity.model or "unknown",
-            firmware=identity.firmware_version or "unknown",
-            answers=look.answers,
-            details=look.identification.details,
-            received_at=time.time(),
-        )
+    fixture = Fixture(
+        driver=look.driver.driver_type,
+        model=identity.model or "unknown",
+        firmware=identity.firmware_version or "unknown",
+        answers=redact_answers(look.answers),
+        details=look.identification.details,
+        received_at=time.time(),
     )
     words = f"{fixture.model}-{fixture.firmware}".lower()
     name = "".join(letter if letter.isalnum() or letter in ".-" else "-" for letter in words)

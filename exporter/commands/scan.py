@@ -113,7 +113,9 @@ def _as_json(find: Find) -> dict[str, object]:
 def _show(finds: Sequence[Find]) -> None:
     if not finds:
         return
-    table = Table("address", "driver", "make", "model", "firmware", "MAC", "name")
+    table = Table(show_edge=False)
+    for heading in ("address", "driver", "make", "model", "firmware", "MAC", "name"):
+        table.add_column(heading, no_wrap=heading in ("address", "driver", "MAC"))
     for find in finds:
         identity = find.identity
         firmware = " ".join(part for part in (identity.firmware, identity.firmware_version) if part)
@@ -126,4 +128,6 @@ def _show(finds: Sequence[Find]) -> None:
             identity.mac or find.neighbour_mac or "",
             identity.hostname or "",
         )
-    Console().print(table)
+    terminal = Console()
+    # Piped output has no width of its own.
+    (terminal if terminal.is_terminal else Console(width=200)).print(table)

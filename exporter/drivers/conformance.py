@@ -20,7 +20,7 @@ from exporter.model import Reading
 from exporter.protocols.tolerant_json import parse_json
 
 _WRONG: Final[tuple[Any, ...]] = (
-    *(None, True, "garbage", "None", "", -1, 1e23, math.inf, math.nan, 10**30),
+    *(None, True, "garbage", "", -1, 1e23, math.inf, math.nan, 10**30),
     *([], {}, [None]),
 )
 #: Figures that only grow or only count: never below zero.
@@ -234,7 +234,8 @@ def _changed(document: Any, path: tuple[str | int, ...], value: Any, *, drop: bo
 
 
 def _encoded(document: Any) -> bytes:
-    return json.dumps(document).encode()
+    """JSON; an infinity is written as a number too large for a float, which is how it gets past a JSON parser."""
+    return json.dumps(document).replace("Infinity", "1e999").encode()
 
 
 def _claims_anything(driver: Driver) -> list[str]:

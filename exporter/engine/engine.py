@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final, Protocol
 
 from exporter.config import FixedMiner, Settings
@@ -17,6 +18,7 @@ from exporter.drivers.loader import DriverSet
 from exporter.engine.exchange import Endpoint, Exchange
 from exporter.engine.fleet import FleetSnapshot, SeenHost
 from exporter.engine.flock import Flock, Page
+from exporter.engine.isolation import is_trusted
 from exporter.engine.miner import Miner
 from exporter.engine.poller import PollMeter
 from exporter.engine.registry import Found
@@ -125,7 +127,7 @@ class Engine:
         return Searcher(
             self._exchange,
             self._drivers.drivers,
-            self._drivers.trusted,
+            partial(is_trusted, self._drivers),
             self._sessions.prepare,
             http_ports=network.ports.http,
             api_ports=network.ports.cgminer,

@@ -14,7 +14,7 @@ from exporter.drivers.api import ApiKeyLogin, DecodeContext, DescribesModel, Dri
 from exporter.drivers.loader import DriverSet
 from exporter.engine.exchange import Endpoint, Exchange, Session
 from exporter.engine.fleet import MinerRecord
-from exporter.engine.isolation import run_driver
+from exporter.engine.isolation import is_trusted, run_driver
 from exporter.engine.merge import merge_identity
 from exporter.engine.miner import Miner, first_state, record_of
 from exporter.engine.poller import Poller, PollMeter, PollSettings
@@ -146,7 +146,7 @@ class Flock:
             self._poll_settings(),
             self._meter,
             self._limit,
-            trusted=self.drivers.trusted(driver.driver_type),
+            trusted=is_trusted(self.drivers, driver.driver_type),
             on_change=lambda: self._polled(miner),
             on_wrong_miner=lambda: self._wrong_miner(miner),
             login=self._sessions.login_for(session, row.id),
@@ -214,7 +214,7 @@ class Flock:
 
     async def _read_model(self, miner: Miner, session: Session, driver: DescribesModel) -> None:
         context = DecodeContext(time.time(), miner.state.identity, miner.state.details)
-        trusted = self.drivers.trusted(session.driver.driver_type)
+        trusted = is_trusted(self.drivers, session.driver.driver_type)
         try:
             answers = await self._exchange.ask(session, driver.model_requests(context))
             model = await run_driver(driver.decode_model, answers, context, trusted=trusted)

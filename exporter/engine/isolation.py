@@ -7,6 +7,7 @@ import concurrent.futures
 from collections.abc import Callable
 from typing import Final, TypeVar
 
+from exporter.drivers.loader import DriverSet
 from exporter.errors import InternalError
 
 T = TypeVar("T")
@@ -33,3 +34,8 @@ async def run_driver(function: Callable[..., T], *arguments: object, trusted: bo
         future.cancel()
         raise InternalError(f"the driver did not answer within {DRIVER_SECONDS:g} s")
     return future.result()
+
+
+def is_trusted(drivers: DriverSet, driver_type: str) -> bool:
+    """Whether a driver is one of ours, unchanged; the user's run in a worker thread."""
+    return any(loaded.driver_type == driver_type and loaded.source == "bundled" for loaded in drivers.loaded)

@@ -107,7 +107,12 @@ class PageStore:
         """
         with self._lock:
             renderer = self._renderer
-            rows = list(self._pages.values()) if miner_id is None else [self._pages[miner_id]]
+            if miner_id is None:
+                rows = list(self._pages.values())
+            else:
+                rows = [self._pages[miner_id]] if miner_id in self._pages else []
+        # Two rows of one key (a miner about to be merged with its provisional self) would spoil the whole scrape.
+        rows = list({row.key: row for row in rows}.values())
         durable = [_durable_chunks(row, now_monotonic) for row in rows]
         live = [row.live for row in rows if row.live and now_monotonic < row.expires_at]
         del rows

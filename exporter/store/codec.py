@@ -57,7 +57,7 @@ class RowCodec(Generic[Row]):
         document = {}
         for name, field in self._fields.items():
             value = getattr(row, name)
-            if name != "id" and value is not None and value is not field.default:
+            if name != "id" and value is not None and not (isinstance(value, MappingProxyType) and not value):
                 document[name] = field.encode(value)
         return document
 

@@ -77,11 +77,40 @@ class UniqueIndex(Generic[Row]):
             del self._ids[old]
 
 
+class GroupIndex(Generic[Row]):
+    """Finds the rows that share a value; rows without the value are not in it."""
+
+    def __init__(self, value_of: Callable[[Row], str | None]) -> None:
+        self._value_of = value_of
+        self._ids: dict[str, dict[int, None]] = {}
+
+    def ids_of(self, value: str) -> tuple[int, ...]:
+        return tuple(self._ids.get(value, ()))
+
+    def check(self, row_id: int, row: Row) -> None:
+        """Any value is welcome."""
+
+    def move(self, row_id: int, before: Row | None, row: Row | None) -> None:
+        """Bring the entry of one row up to date."""
+        old = None if before is None else self._value_of(before)
+        new = None if row is None else self._value_of(row)
+        if old is not None and old != new:
+            self._ids[old].pop(row_id, None)
+            if not self._ids[old]:
+                del self._ids[old]
+        if new is not None:
+            self._ids.setdefault(new, {})[row_id] = None
+
+
 class RowTable(Generic[Row]):
     """Typed rows by id. Reading needs no lock; rows are immutable and the mapping is changed one entry at a time."""
 
     def __init__(
-        self, name: str, row_class: type[Row], journal: Journal, indexes: tuple[UniqueIndex[Row], ...] = ()
+        self,
+        name: str,
+        row_class: type[Row],
+        journal: Journal,
+        indexes: tuple[UniqueIndex[Row] | GroupIndex[Row], ...] = (),
     ) -> None:
         self.name = name
         self._indexes = indexes

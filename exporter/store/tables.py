@@ -16,7 +16,7 @@ from typing import Any
 from exporter.model import ModelInfo
 from exporter.store.rows import MinerRow, ModelRow, SettingRow
 from exporter.store.secret_tables import ApiKeysTable, PasswordsTable
-from exporter.store.table import Journal, RowTable, UniqueIndex
+from exporter.store.table import GroupIndex, Journal, RowTable, UniqueIndex
 
 
 class MinersTable(RowTable[MinerRow]):
@@ -25,7 +25,10 @@ class MinersTable(RowTable[MinerRow]):
     def __init__(self, journal: Journal, secrets_of_miners: Iterable[ApiKeysTable | PasswordsTable] = ()) -> None:
         self._key_index = UniqueIndex[MinerRow]("key", lambda row: row.key)
         self._mac_index = UniqueIndex[MinerRow]("MAC", lambda row: row.mac)
-        super().__init__("miners", MinerRow, journal, (self._key_index, self._mac_index))
+        self._address_index = GroupIndex[MinerRow](lambda row: row.address)
+        self._serial_index = GroupIndex[MinerRow](lambda row: row.serial)
+        indexes = (self._key_index, self._mac_index, self._address_index, self._serial_index)
+        super().__init__("miners", MinerRow, journal, indexes)
         self._secrets = tuple(secrets_of_miners)
 
     def get(self, row_id: int) -> MinerRow | None:
@@ -38,6 +41,17 @@ class MinersTable(RowTable[MinerRow]):
     def by_mac(self, mac: str) -> MinerRow | None:
         """The miner with this MAC (lower case, colons)."""
         return self._found(self._mac_index.id_of(mac))
+
+    def by_address(self, address: str) -> tuple[MinerRow, ...]:
+        """The miners whose address this is now; more than one only while they change places."""
+        return self._present(self._address_index.ids_of(address))
+
+    def by_serial(self, serial: str) -> tuple[MinerRow, ...]:
+        """The miners with this serial number; makers give some numbers twice."""
+        return self._present(self._serial_index.ids_of(serial))
+
+    def _present(self, ids: Iterable[int]) -> tuple[MinerRow, ...]:
+        return tuple(row for row in map(self._found, ids) if row is not None)
 
     def insert(self, **fields: Any) -> MinerRow:
         """Add a miner; `key` and `driver` are required, `created_at` is now unless given.

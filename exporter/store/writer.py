@@ -88,8 +88,8 @@ class Writer(Generic[Snapshot]):
         if self._thread is not None:
             self._thread.join()
             self._thread = None
-            if self.pending and self.error is not None:
-                raise self.error
+        if self.pending and self.error is not None:
+            raise self.error
 
     def _run(self) -> None:
         try:
@@ -114,9 +114,12 @@ class Writer(Generic[Snapshot]):
     def _fail_waiters(self) -> None:
         """Nobody waits for ever, whatever ended the thread; the next change starts another one."""
         with self._condition:
-            self._thread = None if not self._closing else self._thread
+            if not self._closing:
+                self._thread = None
+            if self.pending and self.error is None:
+                self.error = StoreError("the last changes to the database were not written; the log says why")
             for _changes, future in self._waiters:
-                future.set_exception(StoreError("the database was not written; the log says why"))
+                future.set_exception(self.error or StoreError("the database is closed"))
             self._waiters = []
 
     def _wait_until_due(self) -> None:

@@ -53,8 +53,6 @@ def test_keeps_the_contract(place):
 def test_leaves_the_devices_of_others_alone(driver_type):
     others = [load_fixture(place.parent) for place in FOLDERS if place.parts[-3] != driver_type]
     faults = [
-        fault
-        for fixture in others
-        for fault in check_foreign(DRIVERS[driver_type], DRIVERS[fixture.driver], fixture)
+        fault for fixture in others for fault in check_foreign(DRIVERS[driver_type], DRIVERS[fixture.driver], fixture)
     ]
     assert not faults

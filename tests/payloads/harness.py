@@ -19,6 +19,7 @@ from typing import Any, Final
 import pytest
 
 from exporter.drivers.api import Answer, Answers, DecodeContext, Driver, Identification, Request
+from exporter.drivers.fixture import request_keys as keys_of
 from exporter.engine.merge import merge_identity, merge_readings
 from exporter.errors import MinerError
 from exporter.model import Identity, Reading
@@ -350,21 +351,10 @@ def tracked_answers(capture: Capture, seen: dict[str, set[Path_]], keys: Iterabl
     return Answers(answers)
 
 
-def keys_of(requests: Iterable[Request]) -> set[str]:
-    """The keys of requests, those asked "otherwise" included."""
-    keys: set[str] = set()
-    for request in requests:
-        current: Request | None = request
-        while current is not None:
-            keys.add(current.key)
-            current = getattr(current, "otherwise", None)
-    return keys
-
-
 def _missing(requests: Iterable[Request], answers: Answers) -> str | None:
     """The first required request without an answer (nor one to what is asked otherwise)."""
     for request in requests:
-        if not request.optional and not any(key in answers for key in keys_of([request])):
+        if not request.optional and not any(key in answers for key in keys_of((request,))):
             return request.key
     return None
 

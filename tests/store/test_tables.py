@@ -267,7 +267,7 @@ def test_settings_tell_one_from_true_and_are_copies(database):
         ('"driver":"vnish"', '"driver":5', "table miners, row 1: driver: text expected, not int"),
         ('"driver":"vnish",', "", "table miners, row 1: field 'driver' is missing"),
         ('"driver":"vnish"', '"driver":"vnish","colour":"red"', "table miners, row 1: unknown field 'colour'"),
-        ('"driver":"vnish"', '"driver":"vnish","identity":[]', "identity: an object expected, not list"),
+        ('"identity":{}', '"identity":[]', "identity: an object expected, not list"),
         ('"driver":"vnish"', '"driver":"vnish","id":3', "unknown field 'id'"),
         ('"key":"b"', '"key":"a"', "table miners, row 2: key a belongs to row 1 already"),
         ('"meta"', '"meter"', "no schema version"),

@@ -22,7 +22,7 @@ from exporter.model import Identity, Reading
 #: Family -> commands beside summary, pools and devs. Whatsminers and BOSminer are not asked for ``stats``: it is 40 to
 #: 67 KB on the former and nothing new on the latter.
 EXTRAS = {
-    "Whatsminer": (),
+    "Whatsminer": ("edevs",),
     "Braiins OS": ("fans", "temps"),
     "LuxOS": ("stats", "fans", "temps", "power"),
     "Auradine": (),

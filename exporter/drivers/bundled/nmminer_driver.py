@@ -123,7 +123,8 @@ class NMMinerDriver(Driver):
         return NMMinerStream()
 
     def status_requests(self, context: DecodeContext) -> tuple[Request, ...]:
-        return (_INFO,)
+        """None for what broadcasts: its stream tells everything."""
+        return () if context.details.get("api") == "udp" else (_INFO,)
 
     def decode_status(self, answers: Answers, context: DecodeContext) -> Reading:
         document = fields.as_table(answers.document(_INFO.key), _INFO.key)

@@ -179,7 +179,7 @@ class VnishDriver(Driver):
         return replace(
             reading,
             boards=boards,
-            boards_expected=None if model is None else model.boards,
+            boards_expected=None if model is None or model.boards is None else float(model.boards),
             fault_light=None if lamp is None else telemetry.decode_lamp(lamp).fault_light,
             work_mode=chosen.work_mode,
             power_limit=chosen.power_limit,

@@ -6,11 +6,11 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from exporter.drivers import fields
 from exporter.drivers.api import Answers, CgminerRequest, DecodeContext, Identification, Request, Specificity
 from exporter.drivers.families.avalon_boards import is_controller
 from exporter.drivers.families.avalon_mm import Module
 from exporter.drivers.families.avalon_reading import modules_in, version_record
+from exporter.drivers.families.cgminer_records import told
 from exporter.errors import DecodeError
 from exporter.model import Identity
 from exporter.text import normal_mac
@@ -40,7 +40,7 @@ def identify_avalon(answers: Answers) -> Identification | None:
     record = _readable(answers, "rpc version", version_record)
     modules = _readable(answers, "rpc stats", lambda _: modules_in(answers)) or ()
     if record is not None and _named_avalon(record):
-        nano = _is_nano(fields.text(record, "MODEL"), fields.text(record, "PROD"))
+        nano = _is_nano(told(record, "MODEL"), told(record, "PROD"))
     elif modules or _stats_named(answers):
         record = None
         nano = _is_nano(modules[0].text("Ver")) if modules else _stats_named(answers, "AVANANO")
@@ -64,7 +64,7 @@ def _readable(answers: Answers, key: str, read: Any) -> Any:
 
 
 def _named_avalon(record: Mapping[str, Any]) -> bool:
-    return any("avalon" in (fields.text(record, key) or "").lower() for key in ("PROD", "MODEL"))
+    return any("avalon" in (told(record, key) or "").lower() for key in ("PROD", "MODEL"))
 
 
 def _is_nano(*names: str | None) -> bool:
@@ -82,7 +82,7 @@ def _stats_named(answers: Answers, mark: str = "") -> bool:
 
 def _stats_command(record: Mapping[str, Any] | None, modules: tuple[Module, ...]) -> str:
     """The Q answers ``stats`` empty at times and ``litestats`` always, with the same figures but for the chips."""
-    model = (fields.text(record, "MODEL") or "").lower() if record is not None else ""
+    model = (told(record, "MODEL") or "").lower() if record is not None else ""
     version = (modules[0].text("Ver") or "").lower() if modules else ""
     return LITESTATS if model == "q" or version.startswith("q-") else STATS
 
@@ -90,19 +90,19 @@ def _stats_command(record: Mapping[str, Any] | None, modules: tuple[Module, ...]
 def identity_of(record: Mapping[str, Any] | None, modules: tuple[Module, ...]) -> Identity:
     """The identity from the VERSION record, completed from the modules."""
     first = modules[0] if modules else None
-    told = _identity_of_module(first) if first is not None and not is_controller(modules) else Identity()
+    known = _identity_of_module(first) if first is not None and not is_controller(modules) else Identity()
     if first is not None and is_controller(modules):
-        told = _identity_of_controller(first, len(modules))
+        known = _identity_of_controller(first, len(modules))
     if record is None:
-        return told
-    version = fields.text(record, "LVERSION") or fields.text(record, "VERSION") or fields.text(record, "CGMiner")
+        return known
+    version = told(record, "LVERSION") or told(record, "VERSION") or told(record, "CGMiner")
     return Identity(
-        mac=normal_mac(fields.text(record, "MAC")),
-        serial=_serial(fields.text(record, "DNA")) or told.serial,
+        mac=normal_mac(told(record, "MAC")),
+        serial=_serial(told(record, "DNA")) or known.serial,
         make=MAKE,
-        model=fields.text(record, "PROD") or told.model,
+        model=told(record, "PROD") or known.model,
         firmware=MAKE,
-        firmware_version=version or told.firmware_version,
+        firmware_version=version or known.firmware_version,
     )
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from exporter.drivers import fields
+from exporter.drivers.families.cgminer_records import told
 from exporter.errors import DecodeError
 
 #: A controller with 25 modules answers about 47 KB in all; one string is never longer.
@@ -59,7 +60,7 @@ class Module:
         return found if math.isfinite(sum(found)) else ()
 
     def text(self, key: str, limit: int = 128) -> str | None:
-        return fields.text(self.tokens, key, "MM", limit)
+        return told(self.tokens, key, "MM", limit)
 
     def air_temperature(self, key: str) -> float | None:
         """A temperature of air or a board: zero is a value, a sensor that is not there is None."""

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from exporter.drivers import fields
-from exporter.drivers.families.cgminer_records import KEY_UNITS, hashrate_of
+from exporter.drivers.families.cgminer_records import KEY_UNITS, hashrate_of, told
 from exporter.model import Board, Fan, Temperature
 from exporter.units import HashesPerSecond, celsius, megahashes_per_second, megahertz, percent, rpm
 
@@ -47,10 +47,10 @@ def device_boards(records: Iterable[Mapping[str, Any]], *, by_id: bool, rates: b
 
 def _board_name(record: Mapping[str, Any], index: int, kinds: set[str], *, by_id: bool) -> str:
     where = "rpc devs.DEVS[]"
-    identifier = fields.text(record, "ID", where, 16)
-    slot = fields.text(record, "Slot", where, 16)
+    identifier = told(record, "ID", where, 16)
+    slot = told(record, "Slot", where, 16)
     kind = next((kind for kind in _KINDS if kind in record), None)
-    number = None if kind is None else fields.text(record, kind, where, 16)
+    number = None if kind is None else told(record, kind, where, 16)
     if by_id and identifier is not None:
         return identifier
     if slot is not None:
@@ -71,7 +71,7 @@ def _device_board(name: str, record: Mapping[str, Any], *, rates: bool) -> Board
     return Board(
         board=name,
         up=_is_up(record, rate, where),
-        serial=fields.text(record, "PCB SN", where) or fields.text(record, "SerialNumber", where),
+        serial=told(record, "PCB SN", where) or told(record, "SerialNumber", where),
         hashrate=rate if rates else None,
         hashrate_expected=megahashes_per_second(expected) if expected and rates else None,
         chips_working=fields.count(record, "Effective Chips", where),
@@ -86,7 +86,7 @@ def _device_board(name: str, record: Mapping[str, Any], *, rates: bool) -> Board
 
 def _is_up(record: Mapping[str, Any], rate: HashesPerSecond | None, where: str) -> bool | None:
     """Present and hashing: enabled, alive, and with a rate above zero where it tells one."""
-    status = fields.text(record, "Status", where)
+    status = told(record, "Status", where)
     enabled = fields.flag(record, "Enabled", where)
     if status is None:
         return None if rate is None else rate > 0
@@ -136,7 +136,7 @@ def chain_boards(records: Iterable[Mapping[str, Any]], *, rates: bool) -> tuple[
 
 def _chain_board(record: Mapping[str, Any], index: int, *, rates: bool) -> Board:
     where = "rpc stats.STATS[]"
-    name = fields.text(record, "Chain ID", where, 16) or fields.text(record, "slot", where, 16) or str(index)
+    name = told(record, "Chain ID", where, 16) or told(record, "slot", where, 16) or str(index)
     chips = fields.count(record, "Num active chips", where)
     chips = fields.count(record, "Chip Count", where) if chips is None else chips
     if chips is None:
@@ -149,7 +149,7 @@ def _chain_board(record: Mapping[str, Any], index: int, *, rates: bool) -> Board
     # "MHS av" beside no shorter window is cores times clock, a theory.
     rate = hashrate_of(record, *WINDOWS[:-1], where=where)
     disabled = fields.flag(record, "Disabled", where)
-    status = fields.text(record, "Status", where)
+    status = told(record, "Status", where)
     up = None if status is None else status.lower() == "alive" and (rate is None or rate > 0)
     return Board(
         board=name,

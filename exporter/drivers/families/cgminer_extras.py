@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from exporter.drivers import fields
 from exporter.drivers.families.cgminer_boards import board_temperature
-from exporter.drivers.families.cgminer_records import find_records
+from exporter.drivers.families.cgminer_records import find_records, told
 from exporter.model import Board, Fan, Identity, Reading, Temperature
 from exporter.text import normal_mac
 from exporter.units import Watts, celsius, percent, rpm, terahashes_per_second, watts
@@ -27,7 +27,7 @@ def decode_fans(document: Any, *, empty_slots: bool) -> tuple[Fan, ...]:
     """FANS. `empty_slots`: a firmware that lists sockets without a fan (BOSminer) writes 0 rpm for them."""
     found = []
     for record in find_records(document, "FANS", "rpc fans"):
-        name = fields.text(record, "FAN", "rpc fans.FANS[]", 16)
+        name = told(record, "FAN", "rpc fans.FANS[]", 16)
         speed = fields.count(record, "RPM", "rpc fans.FANS[]")
         duty = fields.count(record, "Speed", "rpc fans.FANS[]")
         if name is None or (empty_slots and not speed):
@@ -42,7 +42,7 @@ def decode_temps(document: Any) -> tuple[Board, ...]:
     where = "rpc temps.TEMPS[]"
     boards = []
     for record in find_records(document, "TEMPS", "rpc temps"):
-        name = fields.text(record, "ID", where, 16)
+        name = told(record, "ID", where, 16)
         if name is None:
             continue
         found = [(key, position) for key, position in (("Board", "board"), *_CORNERS) if key in record]
@@ -75,15 +75,15 @@ def decode_config(document: Any) -> Reading:
         return Reading()
     record = records[0]
     nameplate = fields.count(record, "NameplateTHS", where)
-    curtailed = fields.text(record, "CurtailMode", where, 16)
+    curtailed = told(record, "CurtailMode", where, 16)
     return Reading(
         identity=Identity(
-            mac=normal_mac(fields.text(record, "MACAddr", where)),
-            serial=fields.text(record, "SerialNumber", where),
-            model=fields.text(record, "Model", where),
-            hostname=fields.text(record, "Hostname", where),
+            mac=normal_mac(told(record, "MACAddr", where)),
+            serial=told(record, "SerialNumber", where),
+            model=told(record, "Model", where),
+            hostname=told(record, "Hostname", where),
         ),
         hashrate_nameplate=terahashes_per_second(nameplate) if nameplate else None,
-        work_mode=fields.text(record, "Profile", where, 32),
+        work_mode=told(record, "Profile", where, 32),
         expected_mining=None if curtailed is None else curtailed.lower() == "none",
     )

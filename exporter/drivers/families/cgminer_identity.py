@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from exporter.drivers import fields
 from exporter.drivers.api import Answers, Identification, Specificity
 from exporter.drivers.families import whatsminer
 from exporter.drivers.families.cgminer_extras import decode_config
 from exporter.drivers.families.cgminer_reading import API, FAMILY, TEXT
-from exporter.drivers.families.cgminer_records import find_records
+from exporter.drivers.families.cgminer_records import find_records, told
+from exporter.drivers.families.cgminer_replies import is_text, readable, reply
 from exporter.drivers.families.recognise import CGMINER, OWN_DRIVERS, Family, can_poll, recognise, speaks_cgminer
 from exporter.errors import DecodeError
 from exporter.model import Identity
-from exporter.text import normal_mac
+from exporter.text import clean_text
 
 
 def identify_cgminer(answers: Answers) -> Identification | None:
@@ -30,16 +30,20 @@ def identify_cgminer(answers: Answers) -> Identification | None:
     if family is not None:
         driver = CGMINER if family.driver_type == CGMINER and pollable else None
         return Identification(driver, Specificity.SPECIFIC, _identity(family, answers), _details(answers, family))
-    if not speaks_cgminer(answers) or not pollable:
+    if not _speaks_text(answers) and not (speaks_cgminer(answers) and pollable):
         return None
     return Identification(CGMINER, Specificity.GENERIC, _generic(answers), _details(answers, None))
+
+
+def _speaks_text(answers: Answers) -> bool:
+    """Whether the device answers JSON with text: it knows the old form only, and has not understood what was asked."""
+    return any(is_text(answers, key) for key in ("rpc version", "rpc summary"))
 
 
 def _details(answers: Answers, family: Family | None) -> dict[str, str]:
     """The family for the choice of commands, and whether the device answers in the old text form."""
     details = {} if family is None else {FAMILY: family.name}
-    answer = answers.get("rpc summary") or answers.get("rpc version")
-    if answer is not None and answer.body.lstrip()[:7].upper() == b"STATUS=":
+    if _speaks_text(answers):
         details[API] = TEXT
     return details
 
@@ -63,10 +67,10 @@ def _identity(family: Family, answers: Answers) -> Identity:
 
 def _generic(answers: Answers) -> Identity:
     """Nothing but the program's own name and version ("cgminer 4.9.2")."""
-    document = answers.optional_document("rpc summary")
-    status = document.get("STATUS") if isinstance(document, Mapping) else None
+    status = readable(answers, "rpc summary").get("STATUS")
     first = status[0] if isinstance(status, list) and status else {}
-    words = (fields.text(first, "Description", "STATUS") or "").split(" ")
+    told = first.get("Description") if isinstance(first, Mapping) else None
+    words = (clean_text(told) or "").split(" ")
     version = words[1] if len(words) > 1 else None
     return Identity(firmware=words[0] or None, firmware_version=version)
 
@@ -80,34 +84,31 @@ def _first(document: Any, name: str) -> Mapping[str, Any] | None:
 
 def decode_cgminer_identity(answers: Answers) -> Identity:
     """MAC, serial, host name and version as far as ``summary``, ``config``, ``devdetails`` or ``version`` tell them."""
-    summary = _first(answers.optional_document("rpc summary"), "SUMMARY")
+    summary = _first(reply(answers, "rpc summary"), "SUMMARY")
     identity = Identity()
     if summary is not None and whatsminer.is_whatsminer(summary):
         identity = replace(whatsminer.identity_of(summary), model=_whatsminer_model(answers))
-    config = answers.optional_document("rpc config")
+    config = reply(answers, "rpc config")
     if _first(config, "CONFIG") is not None:
         identity = decode_config(config).identity
-    about = _first(answers.optional_document("rpc version"), "VERSION")
+    about = _first(reply(answers, "rpc version"), "VERSION")
     if about is not None and identity.model is None:
-        kind = fields.text(about, "Type", "rpc version")
+        kind = told(about, "Type", "rpc version")
         identity = replace(identity, model=kind, firmware_version=identity.firmware_version or _number(about))
     return identity
 
 
 def _number(about: Mapping[str, Any]) -> str | None:
     keys = ("LUXminer", "BOSer", "BOSminer", "BOSminer+", "GCMiner", "Miner")
-    return next((text for key in keys if (text := fields.text(about, key, "rpc version"))), None)
+    return next((text for key in keys if (text := told(about, key, "rpc version"))), None)
 
 
 def _whatsminer_model(answers: Answers) -> str | None:
     """The model in DEVDETAILS ("M60SVK40"), or in the answer to ``version`` of newer firmwares."""
-    details = _first(answers.optional_document("rpc devdetails"), "DEVDETAILS")
-    model = fields.text(details, "Model", "rpc devdetails") if details is not None else None
-    document = answers.optional_document("rpc version")
+    details = _first(reply(answers, "rpc devdetails"), "DEVDETAILS")
+    model = told(details, "Model", "rpc devdetails") if details is not None else None
+    document = reply(answers, "rpc version")
     message = document.get("Msg") if isinstance(document, Mapping) else None
     if isinstance(message, Mapping):
-        model = fields.text(message, "miner_type", "rpc version") or model
+        model = told(message, "miner_type", "rpc version") or model
     return None if model is None else f"Whatsminer {model}"
-
-
-__all__ = ["decode_cgminer_identity", "identify_cgminer", "normal_mac"]

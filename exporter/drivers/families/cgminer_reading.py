@@ -9,10 +9,11 @@ from typing import Any, Final
 
 from exporter.drivers import fields
 from exporter.drivers.api import Answers, DecodeContext
+from exporter.drivers.families import bitmain, whatsminer
 from exporter.drivers.families import cgminer_boards as boards
 from exporter.drivers.families import cgminer_extras as extras
-from exporter.drivers.families import whatsminer
 from exporter.drivers.families.cgminer_records import decode_pools, decode_summary, find_records, hashrate_of
+from exporter.drivers.families.cgminer_replies import reply
 from exporter.drivers.families.recognise import pool_records, rates_certain
 from exporter.errors import DecodeError
 from exporter.model import Board, Fan, MinerState, Pool, Reading
@@ -47,33 +48,21 @@ def decode_cgminer_status(answers: Answers, context: DecodeContext) -> Reading:
         raise DecodeError("rpc summary: no answer, nor another one that tells of a miner")
     summary, pools, stats = found["rpc summary"], found["rpc pools"], found["rpc stats"]
     certain = rates_certain(summary, pools, stats)
-    reading = Reading() if summary is None else _decode_summary(summary, certain=certain)
-    devices = _records(found["rpc devs"], "DEVS") or _records(found["rpc edevs"], "DEVS")
-    chains = stats_records(stats)
-    if certain and reading.hashrate is None:
-        reading = replace(
-            reading,
-            hashrate=boards.summed_rate(devices, *boards.WINDOWS[:-1]),
-            hashrate_average=reading.hashrate_average or boards.summed_rate(devices, "av"),
-        )
     family = context.details.get(FAMILY, "")
-    told = boards.join_boards(
-        boards.device_boards(devices, by_id=family in _BY_ID, rates=certain),
-        boards.chain_boards(chains, rates=certain),
-    )
-    reading = replace(
-        reading,
-        pools=() if pools is None else _decode_pools(pools, context),
-        boards=told,
-        fans=reading.fans or boards.chain_fans(chains),
-    )
-    reading = _with_bitmain(reading, chains, certain=certain)
+    reading = Reading() if summary is None else _decode_summary(summary, certain=certain)
+    devices = _records(found["rpc devs"], "DEVS")
+    more = _records(found["rpc edevs"], "DEVS")
+    reading = replace(reading, pools=() if pools is None else _decode_pools(pools, context))
+    if stats is not None and is_bitmain(stats):
+        reading = _with_bitmain(reading, stats, devices, family, certain=certain)
+    else:
+        reading = _with_devices(reading, (devices, more), stats_records(stats), family, certain=certain)
     return _with_state(_with_extras(reading, answers, family))
 
 
 def _answered(answers: Answers, key: str) -> Any | None:
     """A document that is an answer: there, and not an error ("No devices", "Access denied")."""
-    document = answers.optional_document(key)
+    document = reply(answers, key)
     return document if isinstance(document, Mapping) and _names_records(document) else None
 
 
@@ -97,9 +86,7 @@ def _decode_summary(document: Any, *, certain: bool) -> Reading:
     found = reading.blocks_found
     if found and (accepted := fields.count(record, "Accepted", "rpc summary")) is not None and found >= accepted:
         found = None  # StrongU counts its shares there
-    return replace(
-        reading, hashrate=now, blocks_found=found, fans=boards.record_fans(record, "rpc summary")
-    )
+    return replace(reading, hashrate=now, blocks_found=found, fans=boards.record_fans(record, "rpc summary"))
 
 
 def _decode_pools(document: Mapping[str, Any], context: DecodeContext) -> tuple[Pool, ...]:
@@ -108,10 +95,86 @@ def _decode_pools(document: Mapping[str, Any], context: DecodeContext) -> tuple[
     return decode_pools(document, context)
 
 
-def _with_bitmain(reading: Reading, chains: list[dict[str, Any]], *, certain: bool) -> Reading:
-    """Completed from Bitmain's kind of ``stats``, which Hiveon, MSKMiner, Blackminer and LuxOS share."""
-    del chains, certain
-    return reading
+def _with_devices(
+    reading: Reading,
+    answered: tuple[list[dict[str, Any]], list[dict[str, Any]]],
+    chains: list[dict[str, Any]],
+    family: str,
+    *,
+    certain: bool,
+) -> Reading:
+    """Completed from ``devs`` and ``edevs`` and from the chains of ``stats``."""
+    devices = answered[0] or answered[1]
+    if certain and reading.hashrate is None:
+        reading = replace(
+            reading,
+            hashrate=boards.summed_rate(devices, *boards.WINDOWS[:-1]),
+            hashrate_average=reading.hashrate_average or boards.summed_rate(devices, "av"),
+        )
+    told: tuple[Board, ...] = ()
+    for records in answered:
+        told = boards.join_boards(told, boards.device_boards(records, by_id=family in _BY_ID, rates=certain))
+    told = boards.join_boards(told, boards.chain_boards(chains, rates=certain))
+    return replace(reading, boards=told, fans=reading.fans or boards.chain_fans(chains))
+
+
+def is_bitmain(document: Mapping[str, Any]) -> bool:
+    """Whether ``stats`` is of Bitmain's kind, which Hiveon, MSKMiner, Blackminer and LuxOS share."""
+    return any("fan_num" in record and "temp_num" in record for record in stats_records(document))
+
+
+def _with_bitmain(
+    reading: Reading, stats: Mapping[str, Any], devices: list[dict[str, Any]], family: str, *, certain: bool
+) -> Reading:
+    """Completed from Bitmain's kind of ``stats``. Its boards count from 1 (or 6), those of ``devs`` from 0: only
+    LuxOS is known to mean the same boards by them, of the others the fuller answer is taken alone."""
+    found = bitmain.decode_stats(_as_bitmain_writes(stats)).reading
+    chains = tuple(board for board in found.boards if board.chips_working or board.hashrate or board.temperatures)
+    if not certain:
+        chains = tuple(replace(board, hashrate=None, hashrate_expected=None) for board in chains)
+    if family == "LuxOS":
+        named = tuple(_without_chip_sensors(board, int(board.board) - 1) for board in chains)
+        chains = boards.join_boards(boards.device_boards(devices, by_id=True, rates=certain), named)
+    figures = bitmain.figures(stats)
+    rate = hashrate_of(figures, "5s", where="rpc stats") if certain and reading.hashrate is None else reading.hashrate
+    return replace(
+        reading,
+        boards=chains,
+        fans=reading.fans or found.fans,
+        fans_expected=found.fans_expected,
+        power=reading.power if reading.power is not None else found.power,
+        mining_uptime=reading.mining_uptime if reading.mining_uptime is not None else found.mining_uptime,
+        hashrate=rate,
+        hashrate_average=reading.hashrate_average or (hashrate_of(figures, "av") if certain else None),
+        hashrate_expected=found.hashrate_expected if certain else None,
+        hardware_errors=reading.hardware_errors if reading.hardware_errors is not None else found.hardware_errors,
+    )
+
+
+def _without_chip_sensors(board: Board, number: int) -> Board:
+    """LuxOS repeats the board's air sensors as those of the chips, and the average as the rate."""
+    return replace(
+        board,
+        board=str(number),
+        hashrate=None,
+        chip_temperature_min=None,
+        chip_temperature_avg=None,
+        chip_temperature_max=None,
+    )
+
+
+def _as_bitmain_writes(stats: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`stats` as Bitmain writes it: MSKMiner leaves the make out of the model ("S19-88 v.2.6.0.39"), and Hiveon's
+    "chain_power" is the draw per board ("34.65 (AB)")."""
+    records = []
+    for record in stats_records(stats):
+        name, power = record.get("Type"), record.get("chain_power")
+        if isinstance(name, str) and re.match(r"[STRV]\d", name):
+            record = {**record, "Type": f"Antminer {name}"}
+        if isinstance(power, str) and not re.fullmatch(r"\s*[\d.]+\s*W\s*", power):
+            record = {key: value for key, value in record.items() if key != "chain_power"}
+        records.append(record)
+    return {"STATUS": stats.get("STATUS"), "STATS": records}
 
 
 def _with_extras(reading: Reading, answers: Answers, family: str) -> Reading:
@@ -131,7 +194,7 @@ def _with_extras(reading: Reading, answers: Answers, family: str) -> Reading:
 def _extra(answers: Answers, command: str) -> Any | None:
     """The answer to an additional command; None where it is missing or refused."""
     key = f"rpc {command}"
-    document = answers.optional_document(key)
+    document = reply(answers, key)
     return None if document is None or command.upper() not in fields.as_table(document, key) else document
 
 

@@ -10,6 +10,7 @@ import re
 from calendar import timegm
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from time import strptime
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from exporter.drivers import fields
 from exporter.drivers.api import DecodeContext
 from exporter.errors import DecodeError
 from exporter.model import Pool, Reading
+from exporter.text import MAX_LABEL_LENGTH, clean_text
 from exporter.units import (
     Difficulty,
     Hashes,
@@ -112,8 +114,18 @@ def find_records(document: Any, name: str, where: str = "answer") -> list[dict[s
 _NO_TEXT: Final = frozenset({"", "-", "n/a", "na", "nan", "none", "null", "undefined", "unknow", "unknown"})
 
 
-def told(record: Mapping[str, Any], key: str, where: str = "answer", limit: int = 128) -> str | None:
+@lru_cache(maxsize=4096)
+def _words(value: str) -> str | None:
+    """`value` cleaned; the same few words come with every poll of every miner."""
+    words = clean_text(value)
+    return None if words is None or words.lower() in _NO_TEXT else words
+
+
+def told(record: Mapping[str, Any], key: str, where: str = "answer", limit: int = MAX_LABEL_LENGTH) -> str | None:
     """Cleaned text under `key`, None for the words that mean "no value"."""
+    value = record.get(key)
+    if type(value) is str and len(value) <= MAX_LABEL_LENGTH:
+        return _words(value)
     words = fields.text(record, key, where, limit)
     return None if words is None or words.lower() in _NO_TEXT else words
 
@@ -204,6 +216,13 @@ _POOL_UP: Final[Mapping[str, bool | None]] = {
     "rejecting": False,
     "disabled": None,
 }
+
+
+def pool_up(status: str | None) -> bool | None:
+    """Whether the pool's status word means that the pool is up; None for a disabled one and for unknown words."""
+    return None if status is None else _POOL_UP.get(status.lower())
+
+
 _FEE_MARKS: Final = ("devfee", "dev fee", "dev_fee")
 #: Before this a Unix time is the uptime of a board whose clock was not set yet.
 _EARLIEST: Final = 1_000_000_000
@@ -306,7 +325,7 @@ def decode_pool(record: Mapping[str, Any], clock: Clock, index: int, where: str 
         pool=str(index if number is None else int(number)),
         url=url,
         user=user,
-        up=None if status is None else _POOL_UP.get(status.lower()),
+        up=pool_up(status),
         active=fields.flag(record, "Stratum Active", where),
         priority=fields.count(record, "Priority", where),
         fee=is_fee(url, user),

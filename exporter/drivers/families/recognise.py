@@ -14,6 +14,7 @@ from typing import Any, Final
 from exporter.drivers import fields
 from exporter.drivers.api import Answer, Answers
 from exporter.drivers.families.cgminer_records import WINDOWS, hashrate_of
+from exporter.drivers.families.cgminer_replies import readable
 from exporter.drivers.families.signatures import CGMINER, COMPILED, OWN_DRIVERS, Family
 from exporter.errors import DecodeError
 from exporter.text import clean_text
@@ -50,15 +51,6 @@ def _texts(answer: Answer | None) -> tuple[str, str, int]:
     return body, "\n".join(f"{name}: {value}" for name, value in answer.headers.items()), answer.status
 
 
-def _document(answers: Answers, key: str) -> Mapping[str, Any]:
-    """The object in a probe's answer; empty where it is missing, unreadable or no object."""
-    try:
-        document = answers.optional_document(key)
-    except DecodeError:
-        return {}
-    return document if isinstance(document, Mapping) else {}
-
-
 def _records(document: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
     """The records under `name`, and old firmwares' `name` with a number (POOL0, STATS0) where there are none."""
     value = document.get(name)
@@ -70,8 +62,8 @@ def _records(document: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
 
 
 def _with_names(family: Family, answers: Answers) -> Family:
-    version = _records(_document(answers, "rpc version"), "VERSION")
-    stats = _records(_document(answers, "rpc stats"), "STATS")
+    version = _records(readable(answers, "rpc version"), "VERSION")
+    stats = _records(readable(answers, "rpc stats"), "STATS")
     about = version[0] if version else {}
     model = _text(about, "Type") or next((name for record in stats[:2] if (name := _text(record, "Type"))), None)
     number = _text(about, "Miner")
@@ -79,7 +71,7 @@ def _with_names(family: Family, answers: Answers) -> Family:
         model, number = _whatsminer(answers)
     for key in ("BOSer", "BOSminer", "BOSminer+", "LUXminer", "GCMiner"):
         number = _text(about, key) or number
-    info = _document(answers, "GET /api/system/info").get("identity")
+    info = readable(answers, "GET /api/system/info").get("identity")
     if isinstance(info, Mapping):
         model, number = _text(info, "hwModel"), _text(info, "fwVersion")
     return replace(family, model=_plain_model(model), firmware_version=number)
@@ -98,10 +90,10 @@ def _plain_model(model: str | None) -> str | None:
 
 def _whatsminer(answers: Answers) -> tuple[str | None, str | None]:
     """Model and firmware of a Whatsminer, from whichever of version, devdetails and summary tells them."""
-    message = _document(answers, "rpc version").get("Msg")
+    message = readable(answers, "rpc version").get("Msg")
     told = message if isinstance(message, Mapping) else {}
-    details = _records(_document(answers, "rpc devdetails"), "DEVDETAILS")
-    summary = _records(_document(answers, "rpc summary"), "SUMMARY")
+    details = _records(readable(answers, "rpc devdetails"), "DEVDETAILS")
+    summary = _records(readable(answers, "rpc summary"), "SUMMARY")
     model = _text(told, "miner_type") or (_text(details[0], "Model") if details else None)
     number = _text(told, "fw_ver") or (_text(summary[0], "Firmware Version") if summary else None)
     return (None if model is None else f"Whatsminer {model}"), (number.strip("'") if number else None)
@@ -113,7 +105,7 @@ def _whatsminer(answers: Answers) -> tuple[str | None, str | None]:
 def speaks_cgminer(answers: Answers) -> bool:
     """Whether any answer on 4028 is one of the CGMiner API."""
     for key in ("rpc version", "rpc summary", "rpc pools", "rpc stats", "rpc devdetails"):
-        status = _document(answers, key).get("STATUS")
+        status = readable(answers, key).get("STATUS")
         first = status[0] if isinstance(status, list) and status else status
         if isinstance(first, (str, Mapping)):
             return True
@@ -157,7 +149,7 @@ def pool_records(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def can_poll(answers: Answers) -> bool:
     """Whether ``summary`` and ``pools`` are there, parse, and tell hash rates in a certain unit."""
-    summary, pools = _document(answers, "rpc summary"), _document(answers, "rpc pools")
+    summary, pools = readable(answers, "rpc summary"), readable(answers, "rpc pools")
     records = _records(summary, "SUMMARY")
     if not records or not pool_records(pools):
         return False
@@ -166,4 +158,4 @@ def can_poll(answers: Answers) -> bool:
         fields.count(records[0], "Elapsed", "rpc summary")
     except DecodeError:
         return False
-    return told and rates_certain(summary, pools, _document(answers, "rpc version"), _document(answers, "rpc stats"))
+    return told and rates_certain(summary, pools, readable(answers, "rpc version"), readable(answers, "rpc stats"))

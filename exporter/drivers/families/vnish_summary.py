@@ -30,6 +30,7 @@ from exporter.units import (
 WHERE: Final = "GET /api/v1/summary"
 #: States in which the hashboards are without power: a power of 0 is a measurement then, else it is not known yet.
 _AT_REST: Final = frozenset({MinerState.CURTAILED, MinerState.IDLE, MinerState.FAULT})
+_HASHING: Final = frozenset({MinerState.MINING, MinerState.TUNING})
 #: An efficiency in W/TH is below, the draw of a miner above (`power_usage` was both in its time).
 _LEAST_WATTS: Final = 150.0
 
@@ -183,9 +184,7 @@ def decode_fans(cooling: Mapping[str, Any], state: MinerState) -> tuple[Fan, ...
     fans = []
     for record in fields.tables(cooling, "fans", where):
         number, speed = identifier(record, where), fields.count(record, "rpm", where)
-        absent = speed == 0 and (
-            _immersed(cooling) or (told(record, "status", where) == "ok" and state is MinerState.MINING)
-        )
+        absent = speed == 0 and (_immersed(cooling) or (told(record, "status", where) == "ok" and state in _HASHING))
         if number is not None and speed is not None and not absent:
             fans.append(Fan(number, rpm(speed), None if duty is None else percent(duty)))
     return tuple(fans)

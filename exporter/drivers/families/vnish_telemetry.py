@@ -88,40 +88,38 @@ def _chip_board(record: Mapping[str, Any], unit: RateUnit | None, where: str) ->
 
 
 def _chips(records: list[dict[str, Any]], unit: RateUnit | None, where: str) -> Iterator[Chip]:
+    count, low, high = fields.count, *_CHIP_MILLIVOLTS  # this loop runs for up to 400 chips of each miner
     for record in records:
-        number = identifier(record, where)
-        rate = _either(record, "hr", "hashrate", where)
-        frequency, tension = fields.count(record, "freq", where), fields.count(record, "volt", where)
+        number = count(record, "id", where)
+        rate = count(record, "hr" if "hr" in record else "hashrate", where)
+        frequency, tension = count(record, "freq", where), count(record, "volt", where)
         temperature = measured(record, "temp", where)
-        errors = _either(record, "errs", "errors", where)
+        errors = count(record, "errs" if "errs" in record else "errors", where)
         grade = _grade(record, rate, where)
         if number is None:
             continue
-        low, high = _CHIP_MILLIVOLTS
         yield Chip(
-            chip=number,
-            temperature=temperature,
-            hashrate=unit(rate) if unit is not None and rate is not None else None,
-            frequency=None if frequency is None else megahertz(frequency),
-            voltage=millivolts(tension) if tension is not None and low <= tension <= high else None,
-            hardware_errors=errors,
-            grade=grade,
+            str(int(number)),
+            temperature,
+            unit(rate) if unit is not None and rate is not None else None,
+            None if frequency is None else megahertz(frequency),
+            millivolts(tension) if tension is not None and low <= tension <= high else None,
+            errors,
+            grade,
         )
 
 
-def _either(record: Mapping[str, Any], name: str, older: str, where: str) -> float | None:
-    value = fields.count(record, name, where)
-    return fields.count(record, older, where) if value is None else value
+_GRADES: Final[Mapping[str | None, ChipGrade]] = {"grey": ChipGrade.GOOD, "orange": ChipGrade.SLOW}
 
 
 def _grade(record: Mapping[str, Any], rate: float | None, where: str) -> ChipGrade | None:
     """The colours grade the hash rate. A throttled chip was slowed because of its temperature."""
-    colour = told(record, "grade", where) or told(record, "status", where)
+    colour = told(record, "grade" if "grade" in record else "status", where)
     if fields.flag(record, "throttled", where):
         return ChipGrade.HOT
     if colour == "red":
         return ChipGrade.SLOW if rate else ChipGrade.DEAD
-    return {"grey": ChipGrade.GOOD, "orange": ChipGrade.SLOW}.get(colour or "")
+    return _GRADES.get(colour)
 
 
 # --- presets and model -------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from exporter.drivers import fields
 from exporter.drivers.families.cgminer_boards import WINDOWS
-from exporter.drivers.families.cgminer_records import hashrate_of
+from exporter.drivers.families.cgminer_records import hashrate_of, told
 from exporter.model import DeviceError, Fan, Identity, Psu, Reading, Temperature
 from exporter.text import normal_mac
 from exporter.units import (
@@ -59,7 +59,7 @@ def complete(reading: Reading, record: Mapping[str, Any]) -> Reading:
     target = fields.count(record, "Target MHS", _WHERE)
     factory = fields.count(record, "Factory GHS", _WHERE)
     ambient = fields.number(record, "Env Temp", _WHERE)
-    mode = fields.text(record, "Power Mode", _WHERE, 16)
+    mode = told(record, "Power Mode", _WHERE, 16)
     return replace(
         reading,
         identity=identity_of(record),
@@ -82,9 +82,9 @@ def complete(reading: Reading, record: Mapping[str, Any]) -> Reading:
 
 
 def identity_of(record: Mapping[str, Any]) -> Identity:
-    version = fields.text(record, "Firmware Version", _WHERE)
+    version = told(record, "Firmware Version", _WHERE)
     return Identity(
-        mac=normal_mac(fields.text(record, "MAC", _WHERE)),
+        mac=normal_mac(told(record, "MAC", _WHERE)),
         make="MicroBT",
         firmware="MicroBT",
         firmware_version=version.strip("'\\") if version else None,

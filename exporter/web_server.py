@@ -1,0 +1,248 @@
+"""A small, bounded HTTP server for WSGI applications: cheroot with limits that a slow or silent client cannot stretch.
+
+cheroot bounds each single read and write; a client that sends one byte now and then could still hold a thread for
+hours. Here every request has a deadline for being read and one for being answered, and the TLS handshake is part of
+the first, on the worker's thread.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from cheroot import errors, makefile, server, wsgi
+from cheroot.ssl import Adapter
+
+from exporter import __version__
+from exporter.errors import UsageError
+
+log = logging.getLogger(__name__)
+
+WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+#: Seconds for one read or write to move on, for a whole request to arrive, and for its answer to be taken.
+STALL_SECONDS: Final = 10.0
+REQUEST_SECONDS: Final = 10.0
+ANSWER_SECONDS: Final = 120.0
+THREADS: Final = 8
+#: Connections that may wait for a thread; more get 503.
+WAITING: Final = 64
+
+
+class _Deadline:
+    """How long a connection may still take."""
+
+    __slots__ = ("_until",)
+
+    def __init__(self) -> None:
+        self.allow(REQUEST_SECONDS)
+
+    def allow(self, seconds: float) -> None:
+        self._until = time.monotonic() + seconds
+
+    def left(self) -> float:
+        """Seconds for the next read or write.
+
+        Raises:
+            TimeoutError: the time is over; in words that cheroot knows as the client's fault.
+        """
+        left = self._until - time.monotonic()
+        if left <= 0.0:
+            raise TimeoutError("timed out")
+        return min(left, STALL_SECONDS)
+
+
+class _Wire(io.RawIOBase):
+    """Reads from a socket until the deadline."""
+
+    def __init__(self, sock: Any, deadline: _Deadline) -> None:
+        super().__init__()
+        self._sock = sock
+        self._deadline = deadline
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self._sock.settimeout(self._deadline.left())
+        try:
+            return int(self._sock.recv_into(buffer))
+        except TimeoutError:
+            raise TimeoutError("timed out") from None
+        except ssl.SSLError as error:
+            raise errors.FatalSSLAlert(str(error)) from error
+
+
+class _Reader(makefile.StreamReader):
+    """cheroot's reader over a `_Wire`."""
+
+    def __init__(self, sock: Any, deadline: _Deadline) -> None:
+        # The initialiser of StreamReader builds its own raw stream; that of its base takes ours.
+        super(makefile.StreamReader, self).__init__(_Wire(sock, deadline), io.DEFAULT_BUFFER_SIZE)
+        self.bytes_read = 0
+
+
+class _Writer:
+    """Writes to a socket until the deadline, without the copies cheroot's own writer makes of what is left over."""
+
+    def __init__(self, sock: Any, deadline: _Deadline) -> None:
+        self._sock = sock
+        self._deadline = deadline
+
+    def write(self, data: bytes) -> int:
+        view = memoryview(data)
+        while view:
+            self._sock.settimeout(self._deadline.left())
+            try:
+                view = view[self._sock.send(view) :]
+            except TimeoutError:
+                raise TimeoutError("timed out") from None
+            except ssl.SSLError as error:
+                raise errors.FatalSSLAlert(str(error)) from error
+        return len(data)
+
+
+class _Connection(server.HTTPConnection):
+    """A connection whose requests and answers have deadlines."""
+
+    def __init__(self, owner: Any, sock: Any, _: Any = None) -> None:
+        self._deadline = _Deadline()
+        super().__init__(owner, sock, self._stream)
+
+    def _stream(self, sock: Any, mode: str, _: int) -> _Reader | _Writer:
+        return _Reader(sock, self._deadline) if "r" in mode else _Writer(sock, self._deadline)
+
+    def communicate(self) -> bool:
+        self._deadline.allow(REQUEST_SECONDS)
+        return bool(super().communicate())  # type: ignore[no-untyped-call]
+
+    def answering(self) -> None:
+        """The request has arrived; from here on the answer's time counts."""
+        self._deadline.allow(ANSWER_SECONDS)
+
+
+class _Gateway(wsgi.Gateway_10):
+    def respond(self) -> None:
+        self.req.conn.answering()
+        super().respond()
+
+
+class _Server(wsgi.Server):
+    """cheroot's server with our connections, quiet on standard error."""
+
+    ConnectionClass = _Connection
+    max_request_header_size = 32 * 1024
+    max_request_body_size = 64 * 1024
+
+    def error_log(self, msg: str = "", level: int = logging.INFO, traceback: bool = False) -> None:
+        # What a client does wrong is its own affair; a fault in the application arrives as an error.
+        log.log(level if level >= logging.ERROR else logging.DEBUG, "%s", msg, exc_info=traceback)
+
+
+class _TlsAdapter(Adapter):
+    """Wraps accepted sockets; the handshake happens at the first read, so it cannot hold up the accepting thread."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        super().__init__(None, None)
+        self.context = context
+
+    def bind(self, sock: Any) -> Any:
+        return sock
+
+    def wrap(self, sock: Any) -> tuple[Any, dict[str, str]]:
+        wrapped = self.context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+        return wrapped, self.get_environ()
+
+    def get_environ(self) -> dict[str, str]:
+        return {"wsgi.url_scheme": "https", "HTTPS": "on"}
+
+    def makefile(self, sock: Any, mode: str = "r", bufsize: int = -1) -> Any:
+        raise NotImplementedError("connections make their own streams")
+
+
+class BoundedServer:
+    """Serves a WSGI application on a thread of its own and `THREADS` workers.
+
+    Args:
+        app: the application.
+        what: for messages ("the metrics listener").
+        option: what changes the address, for messages ("--web.listen-address").
+        tls: the TLS context, None for plain HTTP.
+    """
+
+    def __init__(self, app: WsgiApp, *, what: str, option: str, tls: ssl.SSLContext | None = None) -> None:
+        self._app = app
+        self._what = what
+        self._option = option
+        self._tls = tls
+        self._server: Any = None
+        self._thread: threading.Thread | None = None
+
+    def start(self, address: str, port: int) -> None:
+        """Bind and serve; an empty address is every interface, port 0 any free port.
+
+        Raises:
+            UsageError: the address is in use or not ours.
+        """
+        if self._server is not None:
+            raise UsageError(f"{self._what} is started already")
+        hosts = [address] if address else ["::", "0.0.0.0"]  # noqa: S104 - what an empty address means
+        reasons = []
+        for host in hosts:
+            candidate = self._new_server(host, port)
+            try:
+                candidate.prepare()
+            except OSError as error:
+                candidate.stop()
+                reasons.append(_reason(error))
+                continue
+            self._server = candidate
+            self._thread = threading.Thread(target=candidate.serve, name=self._what, daemon=True)
+            self._thread.start()
+            return
+        shown = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+        raise UsageError(
+            f"{self._what} cannot listen on {shown}: {reasons[-1]}; free the port or choose another by {self._option}"
+        )
+
+    def _new_server(self, host: str, port: int) -> Any:
+        made = _Server(
+            (host, port),
+            self._app,
+            numthreads=THREADS,
+            max=THREADS,
+            server_name=f"Flockwatch/{__version__}",
+            request_queue_size=WAITING,
+            accepted_queue_size=WAITING,
+            accepted_queue_timeout=1,
+            timeout=int(STALL_SECONDS),
+            shutdown_timeout=2,
+        )
+        made.gateway = _Gateway
+        if self._tls is not None:
+            made.ssl_adapter = _TlsAdapter(self._tls)
+        return made
+
+    @property
+    def port(self) -> int:
+        """The port in use; 0 before the start."""
+        return 0 if self._server is None else int(self._server.bind_addr[1])
+
+    def stop(self) -> None:
+        """Stop serving and wait for the threads."""
+        if self._server is None or self._thread is None:
+            return
+        self._server.stop()
+        self._thread.join(5.0)
+        self._server = self._thread = None
+
+
+def _reason(error: OSError) -> str:
+    """The system's own words from cheroot's message: "address already in use"."""
+    words = str(error).rpartition("[Errno ")[2]
+    return words.partition("] ")[2].rstrip(")").lower() or str(error)
