@@ -28,7 +28,7 @@ def build_settings(text: str, source: str, environ: Mapping[str, str], *, allow_
     Raises:
         ConfigError: one line for each fault.
     """
-    faults = Faults()
+    faults = Faults(no_secrets=True)
     environment = Environment(environ)
     top = Section(parse_yaml(text, source), "", Place(source, 1), faults, environment)
     network = _network(top.section("network"), allow_large=allow_large)

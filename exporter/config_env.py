@@ -49,10 +49,10 @@ class Environment:
                 yield Place(name), f"is no setting{_suggestion(name, self._asked)}; unset it or correct its name"
 
 
-def unknown_key(key: str, known: Iterable[str]) -> str:
-    """What to say about a key that is none of `known`."""
+def unknown_key(key: str, known: Iterable[str], *, secrets: bool = False) -> str:
+    """What to say about a key that is none of `known`; where `secrets` belong elsewhere, that a secret does."""
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key).lower().replace("-", "_")
-    if key not in known and _SECRET_KEY.search(words):
+    if secrets and _SECRET_KEY.search(words):
         return SECRETS_GO
     names = sorted(known)
     close = _suggestion(key, names)
@@ -60,7 +60,7 @@ def unknown_key(key: str, known: Iterable[str]) -> str:
 
 
 def _suggestion(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.75)
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.65)
     return f"; did you mean {close[0]}?" if close else ""
 
 

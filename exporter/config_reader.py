@@ -40,10 +40,15 @@ class Entry(NamedTuple):
 
 
 class Faults:
-    """The faults found so far. `hide` keeps values and unknown keys out of the messages (files that hold secrets)."""
+    """The faults found so far.
 
-    def __init__(self, *, hide: bool = False) -> None:
+    `hide` keeps values and unknown keys out of the messages (files that hold secrets); `no_secrets` tells those who
+    write a secret into the file where it goes.
+    """
+
+    def __init__(self, *, hide: bool = False, no_secrets: bool = False) -> None:
         self.hide = hide
+        self.no_secrets = no_secrets
         self._faults: dict[tuple[bool, Place, str], None] = {}
 
     def add(self, place: Place, key: str, message: str) -> None:
@@ -275,4 +280,6 @@ class Section(Reader):
         for key, entry in self._entries.items():
             if key not in self._asked:
                 shown = "a key" if self.faults.hide else key
-                self.faults.add(entry.place, dotted(self.path, shown), unknown_key(key, self._asked))
+                self.faults.add(
+                    entry.place, dotted(self.path, shown), unknown_key(key, self._asked, secrets=self.faults.no_secrets)
+                )

@@ -83,7 +83,7 @@ def parse_network(text: str, *, allow_public: bool = False, allow_large: bool = 
     if network.prefixlen < LARGEST_PREFIX and not allow_large:
         raise ValueError(
             f"holds {network.num_addresses} addresses, more than a /{LARGEST_PREFIX};"
-            " list smaller networks, or set network.allow_large: true"
+            " list smaller networks, or set network.allow_large: true (command line: --yes)"
         )
     return network
 

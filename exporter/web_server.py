@@ -139,6 +139,17 @@ class _Server(wsgi.Server):
     max_request_header_size = 32 * 1024
     max_request_body_size = 64 * 1024
 
+    def bind(self, family: int, type: int, proto: int = 0) -> Any:  # noqa: A002 - cheroot's name
+        """As cheroot's, but a socket that cannot be bound is closed."""
+        made = self.prepare_socket(self.bind_addr, family, type, proto, self.nodelay, self.ssl_adapter, False)
+        try:
+            self.socket = self.bind_socket(made, self.bind_addr)  # type: ignore[no-untyped-call]
+        except OSError:
+            made.close()
+            raise
+        self.bind_addr = self.resolve_real_bind_addr(made)  # type: ignore[no-untyped-call]
+        return made
+
     def error_log(self, msg: str = "", level: int = logging.INFO, traceback: bool = False) -> None:
         # What a client does wrong is its own affair; a fault in the application arrives as an error.
         log.log(level if level >= logging.ERROR else logging.DEBUG, "%s", msg, exc_info=traceback)

@@ -13,9 +13,9 @@ FAULTS: Final[Mapping[str, str]] = {
     "cut": "closes the connection in the middle of the answer",
     "garbage": "sends random bytes instead of the answer",
     "wrong_types": "numbers of the answer become words and lists",
-    "auth": "401 and access denied everywhere; with `password`, the device's password changes to it instead",
+    "auth": "401 (or `status`) and access denied everywhere; with `password`, the password changes to it instead",
     "reboot": "refuses connections for `seconds`, then counts from zero",
-    "vanish": "refuses connections (the host answers RST)",
+    "vanish": "refuses connections (the host answers RST); with `silent` it drops them, as an absent host does",
     "port_flood": "endless bytes after any request",
     "half_open": "accepts connections and never answers",
     "stale_keepalive": "closes idle keep-alive connections after `seconds`, silently",
@@ -25,6 +25,7 @@ FAULTS: Final[Mapping[str, str]] = {
 }
 #: Seconds used where a fault is switched on without its own.
 DEFAULT_SECONDS: Final[Mapping[str, float]] = {"slow": 3.0, "reboot": 5.0, "stale_keepalive": 0.05}
+_OPTIONS: Final = frozenset({"seconds", "size", "password", "port", "status", "silent"})
 CHUNK: Final = 65536
 
 
@@ -37,6 +38,8 @@ class Fault:
     size: int = 64 * 1024 * 1024
     password: str | None = None
     port: str | None = None
+    status: int | None = None
+    silent: bool = False
 
     def on(self, port: str, *names: str) -> bool:
         """Whether this is one of `names` and holds on this port."""
@@ -51,7 +54,7 @@ def read_fault(name: str, options: Mapping[str, Any]) -> Fault:
     """
     if name not in FAULTS:
         raise ValueError(f"unknown fault {name!r}; known are {', '.join(FAULTS)}")
-    unknown = set(options) - {"seconds", "size", "password", "port"}
+    unknown = set(options) - _OPTIONS
     if unknown:
         raise ValueError(f"fault {name}: unknown option {', '.join(sorted(unknown))}")
     port = options.get("port")
@@ -63,6 +66,8 @@ def read_fault(name: str, options: Mapping[str, Any]) -> Fault:
         size=int(options.get("size", 64 * 1024 * 1024)),
         password=None if options.get("password") is None else str(options["password"]),
         port=port,
+        status=None if options.get("status") is None else int(options["status"]),
+        silent=bool(options.get("silent", False)),
     )
 
 

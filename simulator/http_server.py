@@ -203,7 +203,8 @@ class HttpConnection(Connection):
     def _answer(self, request: Request, keep: bool) -> None:
         fault = self.gate.on("http", "auth")
         if fault and fault.password is None:
-            denied = Response(self.policy.denied, b"", "text/html", self.policy.denied_headers)
+            status = fault.status or self.policy.denied
+            denied = Response(status, b"", "text/html", self.policy.denied_headers if status == 401 else ())
             self._send_response(denied, request.method, keep)
             return
         response = self.handler(request)

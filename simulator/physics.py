@@ -335,9 +335,10 @@ class Physics:
             dead = broken and number == 0
             share = 0.0 if dead else expected / alive
             noise = 0.6 * wander(at, 12.0, self.seed, 61, number) + 0.4 * wander(at, 90.0, self.seed, 62, number)
-            lean = between(-2.0, 2.0, self.seed, 63, number)
+            lean = between(-2.0, 2.0, self.seed, 63, number) if profile.boards > 1 else 0.0
             hot = (chip + lean) if not dead else ambient
-            spread = max(0.0, (hot - ambient) * 0.08)
+            # A single chip is its own coolest and hottest.
+            spread = max(0.0, (hot - ambient) * 0.08) if profile.chips > 1 else 0.0
             boards.append(
                 BoardState(
                     number=number,

@@ -18,6 +18,7 @@ from simulator.devices.base import DeviceSpec, SimulatedDevice
 from simulator.faults import Fault, read_fault
 from simulator.http_server import HttpConnection
 from simulator.rpc_server import RpcConnection, RpcLine
+from simulator.silence import SilentPort
 from simulator.udp import Broadcaster
 from simulator.wire import Connection, Gate
 
@@ -41,6 +42,7 @@ class Host:
     connections: dict[str, set[Connection]] = field(default_factory=lambda: {"http": set(), "rpc": set()})
     broadcaster: Broadcaster | None = None
     timer: asyncio.TimerHandle | None = None
+    silenced: list[SilentPort] = field(default_factory=list)
 
     @property
     def address(self) -> str:
@@ -205,6 +207,8 @@ class Simulation:
             await self._silence(host)
             if fault.name == "reboot":
                 self._come_back_later(host, fault)
+            elif fault.silent:
+                host.silenced = [SilentPort(host.address, port) for port in host.ports.values()]
         elif fault.name == "stale_keepalive":
             for connection in host.connections["http"]:
                 connection.later(fault.seconds, connection.close)
@@ -239,6 +243,8 @@ class Simulation:
     async def _listen(self, host: Host) -> None:
         loop = asyncio.get_running_loop()
         device = host.device
+        while host.silenced:
+            host.silenced.pop().close()
         for port in device.listens:
             if port in host.servers or port == "udp":
                 continue
@@ -281,6 +287,8 @@ class Simulation:
         if host.broadcaster is not None:
             host.broadcaster.close()
             host.broadcaster = None
+        while host.silenced:
+            host.silenced.pop().close()
         servers = list(host.servers.values())
         host.servers.clear()
         for server in servers:

@@ -1,1 +1,1 @@
-"""Tests; a package, so that test modules can share helpers."""
+"""Tests; a package, so that test modules can share code."""

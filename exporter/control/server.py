@@ -56,9 +56,9 @@ class ControlServer:
         self.path = path
         self._handlers = dict(handlers)
         self._request_timeout = request_timeout
-        self._server: asyncio.Server | None = None
+        self._listener: socket.socket | None = None
         self._inode: tuple[int, int] | None = None
-        self._clients: set[asyncio.Task[None]] = set()
+        self._clients: dict[asyncio.Future[None], socket.socket] = {}
 
     async def start(self) -> None:
         """Listen.
@@ -66,40 +66,62 @@ class ControlServer:
         Raises:
             StoreError: a living process listens there, something else is in the way, or the socket cannot be made.
         """
-        connection = _listen(self.path)
+        self._listener = _listen(self.path)
         status = self.path.stat()
         self._inode = (status.st_dev, status.st_ino)
-        self._server = await asyncio.start_unix_server(self._accept, sock=connection, limit=MAX_REQUEST_BYTES)
+        self._wait_for_clients()
 
     async def close(self) -> None:
         """Stop listening, cancel the running commands and remove the socket. A second call does nothing."""
-        server, self._server = self._server, None
-        if server is None:
+        listener, self._listener = self._listener, None
+        if listener is None:
             return
-        server.close()
-        clients = tuple(self._clients)
+        asyncio.get_running_loop().remove_reader(listener)
+        listener.close()
+        clients = dict(self._clients)
         for client in clients:
             client.cancel()
         await asyncio.gather(*clients, return_exceptions=True)
+        for connection in clients.values():
+            connection.close()  # a task that is cancelled before it starts does not
         with contextlib.suppress(FileNotFoundError):
             status = self.path.lstat()
             if (status.st_dev, status.st_ino) == self._inode:
                 self.path.unlink()
 
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        # A task of our own: asyncio 3.11 reports it as an error where one of its tasks is cancelled.
-        task = asyncio.ensure_future(self._attend(reader, writer))
-        self._clients.add(task)
-        task.add_done_callback(self._clients.discard)
+    # Not asyncio's own server: up to 3.12 it loses a connection that arrives while it is closed.
 
-    async def _attend(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _wait_for_clients(self) -> None:
+        if self._listener is not None:
+            asyncio.get_running_loop().add_reader(self._listener, self._accept, self._listener)
+
+    def _accept(self, listener: socket.socket) -> None:
+        try:
+            connection, _address = listener.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return
+        except OSError as error:
+            log.warning("control: no connection can be accepted: %s", error.strerror)
+            loop = asyncio.get_running_loop()
+            loop.remove_reader(listener)
+            loop.call_later(1.0, self._wait_for_clients)
+            return
+        connection.setblocking(False)
+        task = asyncio.ensure_future(self._attend(connection))
+        self._clients[task] = connection
+        task.add_done_callback(self._clients.pop)
+
+    async def _attend(self, connection: socket.socket) -> None:
+        reader, writer = await asyncio.open_unix_connection(sock=connection, limit=MAX_REQUEST_BYTES)
         try:
             if self._welcome(writer):
                 await self._serve(reader, writer)
         except (ConnectionError, TimeoutError) as error:
             log.info("control: the client went away: %s", error or "it does not read")
         finally:
-            writer.close()
+            writer.transport.abort()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
 
     def _welcome(self, writer: asyncio.StreamWriter) -> bool:
         uid, pid = peer_of(writer.get_extra_info("socket"))

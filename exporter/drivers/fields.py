@@ -78,7 +78,8 @@ def text(document: Mapping[str, Any], key: str, where: str = "answer", limit: in
         return None
     if isinstance(value, (dict, list)):
         raise _fault(where, key, "text", value)
-    return clean_text(value, limit)
+    cleaned = clean_text(value, limit)
+    return None if cleaned is None or cleaned.lower() in _NO_VALUE else cleaned
 
 
 def flag(document: Mapping[str, Any], key: str, where: str = "answer") -> bool | None:
@@ -202,13 +203,13 @@ def rejection_reason(message: str | None) -> str:
     words = (message or "").lower()
     for reason, marks in (
         ("stale", ("stale", "job not found", "unknown job", "old job")),
-        ("duplicate", ("duplicate")),
+        ("duplicate", ("duplicate",)),
         (
             "low_difficulty",
             ("low diff", "difficulty too low", "above target", "high hash", "high-hash"),
         ),
-        ("unauthorized", ("unauthori")),
-        ("not_subscribed", ("not subscribed")),
+        ("unauthorized", ("unauthori",)),
+        ("not_subscribed", ("not subscribed",)),
         ("bad_time", ("time-", "ntime", "time too")),
     ):
         if any(mark in words for mark in marks):

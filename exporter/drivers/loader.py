@@ -176,9 +176,9 @@ def _read(path: Path) -> tuple[bytes, int]:
         DriverRejected: it cannot be read.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        with os.fdopen(descriptor, "rb") as stream:
-            status = os.fstat(descriptor)
+        # Without blocking: opening a pipe would wait for a writer.
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as stream:
+            status = os.fstat(stream.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise DriverRejected("is no regular file")
             return stream.read(), stat.S_IMODE(status.st_mode)

@@ -334,8 +334,8 @@ class Flock:
 
 
 def talks_by_itself(driver: Driver, row: MinerRow) -> bool:
-    """Whether a miner is heard rather than polled."""
-    return driver.connection_type in ("udp", "serial") and row.details.get("api", "udp") == "udp"
+    """Whether a miner is heard rather than polled; a driver may do both and says which by `details` "api": "udp"."""
+    return driver.connection_type in ("udp", "serial") or row.details.get("api") == "udp"
 
 
 def _way_to(row: MinerRow) -> tuple[object, ...]:

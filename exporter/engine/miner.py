@@ -47,13 +47,17 @@ def first_state(row: MinerRow, now: float) -> PollState:
 
 
 def display_name(row: MinerRow, identity: Identity) -> str:
-    """What to call a miner: a person's name for it, else its host name, else its model and the end of its key."""
+    """What to call a miner: a person's name for it, else its host name, else its model, told apart by the key's end.
+
+    A host name without a digit is the maker's default ("Antminer"), which every unit has.
+    """
     if row.name:
         return row.name
-    if identity.hostname:
-        return identity.hostname
-    tail = row.key.replace(":", "")[-4:]
-    return f"{identity.model or identity.make or row.driver} {tail}"
+    hostname = identity.hostname
+    if hostname and any(character.isdigit() for character in hostname):
+        return hostname
+    tail = (row.last_address or row.key) if row.provisional else row.key.replace(":", "")[-4:]
+    return f"{hostname or identity.model or identity.make or row.driver} {tail}"
 
 
 def record_of(miner: Miner) -> MinerRecord:

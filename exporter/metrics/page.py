@@ -8,7 +8,9 @@ engine that hangs never shows an old value as new.
 from __future__ import annotations
 
 import functools
+import logging
 import threading
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any, Final
 
@@ -17,10 +19,17 @@ from exporter.metrics.catalog import RenderOptions
 from exporter.metrics.render import Fault, MinerPage, Renderer
 from exporter.metrics.spec import MetricSpec, openmetrics_header, text_header
 
+log = logging.getLogger(__name__)
+
 #: Rows joined at once: bounds how long one join keeps other threads waiting.
 _ROWS: Final = 4096
 #: The same for chip families, which hold hundreds of samples per row.
 _CHIP_ROWS: Final = 64
+
+#: From this many rows on, the scraping thread lets others run after each piece: without it the event loop waits for
+#: the interpreter's switch interval (5 ms) again and again.
+_LARGE: Final = 1000
+_PAUSE: Final = 0.0001
 
 END: Final = b"# EOF\n"
 
@@ -53,6 +62,7 @@ class PageStore:
     ) -> None:
         self._lock = threading.Lock()
         self._pages: dict[int, MinerPage] = {}
+        self._holders: dict[str, int] = {}  # the miner of each key
         self._on_fault = on_fault
         self._specs = specs
         self._renderer = Renderer(options or RenderOptions(), specs=specs, on_fault=on_fault)
@@ -71,19 +81,36 @@ class PageStore:
             self.remove(record.id)
 
     def put(self, miner_id: int, page: MinerPage) -> None:
+        """Show `page`. Another miner's row of the same key gives way: one series told twice spoils a whole scrape."""
         with self._lock:
+            holder = self._holders.get(page.key, miner_id)
+            before = self._pages.get(miner_id)
+            if holder != miner_id:
+                log.warning("miner %s: the row of miner %d gives way to that of miner %d", page.key, holder, miner_id)
+                self._drop(holder)
+            if before is not None and before.key != page.key:
+                self._holders.pop(before.key, None)
             self._pages[miner_id] = page
+            self._holders[page.key] = miner_id
 
     def remove(self, miner_id: int) -> None:
         with self._lock:
-            self._pages.pop(miner_id, None)
+            self._drop(miner_id)
+
+    def _drop(self, miner_id: int) -> None:
+        page = self._pages.pop(miner_id, None)
+        if page is not None:
+            self._holders.pop(page.key, None)
 
     def configure(self, options: RenderOptions, records: Iterable[MinerRecord]) -> None:
         """Show `records` under new options (another collector, other label names), all at once."""
         renderer = Renderer(options, specs=self._specs, on_fault=self._on_fault)
-        pages = {record.id: renderer.render(record) for record in records if record.enabled}
+        pages = [(record.id, renderer.render(record)) for record in records if record.enabled]
         with self._lock:
-            self._renderer, self._pages = renderer, pages
+            # Of two records of one key the later one is shown.
+            self._holders = {page.key: miner_id for miner_id, page in pages}
+            self._pages = {miner_id: page for miner_id, page in pages if self._holders[page.key] == miner_id}
+            self._renderer = renderer
 
     # --- reading ------------------------------------------------------------------------------------------------
 
@@ -111,10 +138,11 @@ class PageStore:
                 rows = list(self._pages.values())
             else:
                 rows = [self._pages[miner_id]] if miner_id in self._pages else []
-        # Two rows of one key (a miner about to be merged with its provisional self) would spoil the whole scrape.
-        rows = list({row.key: row for row in rows}.values())
-        durable = [_durable_chunks(row, now_monotonic) for row in rows]
+        _let_others_run(rows)
+        durable = [row.durable if now_monotonic < row.expires_at else (row.down, *row.durable[1:]) for row in rows]
+        _let_others_run(rows)
         live = [row.live for row in rows if row.live and now_monotonic < row.expires_at]
+        _let_others_run(rows)
         del rows
         yield from _columns(renderer.durable_specs, durable, openmetrics, names)
         yield from _columns(renderer.live_specs, live, openmetrics, names)
@@ -128,8 +156,9 @@ class PageStore:
         return len(self._pages)
 
 
-def _durable_chunks(row: MinerPage, now: float) -> tuple[bytes, ...]:
-    return row.durable if now < row.expires_at else (row.down, *row.durable[1:])
+def _let_others_run(rows: Sequence[object]) -> None:
+    if len(rows) >= _LARGE:
+        time.sleep(_PAUSE)
 
 
 def _columns(
@@ -146,6 +175,7 @@ def _columns(
             if body:
                 yield header + body if header else body
                 header = b""
+                _let_others_run(column)
 
 
 @functools.lru_cache(maxsize=512)

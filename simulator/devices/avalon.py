@@ -75,7 +75,7 @@ def _numbers(values: list[int] | list[float]) -> str:
 
 
 class Avalon(RpcDevice):
-    """An Avalon; the home models are the business of `avalon_nano`, the others of `avalon`."""
+    """An Avalon; the Nanos are the business of `avalon_nano`, all others of `avalon`."""
 
     kind = "avalon"
     driver = "avalon"
@@ -103,8 +103,8 @@ class Avalon(RpcDevice):
 
     @property
     def served_by(self) -> str | None:
-        """Home models have a driver of their own."""
-        return "avalon_nano" if self.product.home else "avalon"
+        """The Nanos have a driver of their own."""
+        return "avalon_nano" if self.spec.model.startswith("nano") else "avalon"
 
     def written(self, name: str, parameter: str | None) -> dict[str, Any] | None:
         """The port has no authentication: the device would do it, and says so."""

@@ -1,4 +1,8 @@
-"""Devices with a plain CGMiner, BFGMiner or sgminer API and nothing else."""
+"""Devices with a plain CGMiner, BFGMiner or sgminer API and nothing else.
+
+BFGMiner calls its devices PGA, has windows of 20 s instead of 5 s, and still answers `version` with the key CGMiner
+(luke-jr/bfgminer README.RPC, API 3.x).
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from typing import Any, ClassVar
 from simulator.clock import Clock
 from simulator.devices import rows
 from simulator.devices.base import DeviceSpec, RpcDevice, wallet
-from simulator.physics import Profile
+from simulator.physics import Profile, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +31,7 @@ class Program:
 
 
 PROGRAMS: Mapping[str, Program] = {
-    "bfgminer": Program("bfgminer", "BFGMiner", "5.5.0", "3.3", "MHS", "BES", "bitmain", joins=True),
+    "bfgminer": Program("bfgminer", "CGMiner", "5.5.0", "3.3", "MHS", "BES", "bitmain", joins=True),
     "cgminer": Program("cgminer", "CGMiner", "4.12.0", "3.7", "MHS", "GSF", "gekko", joins=True),
     "sgminer": Program("sgminer", "SGMiner", "5.6.1", "4.0", "KHS", "BKLS", "baikal", joins=True),
     "old-cgminer": Program("cgminer", "CGMiner", "3.7.2", "1.32", "MHS", "AMU", "icarus", joins=False),
@@ -56,7 +60,23 @@ class Cgminer(RpcDevice):
         super().__init__(spec, clock, compact=compact)
         self.program = PROGRAMS[spec.model]
         self.joins = self.program.joins
+        self.bfg = spec.model == "bfgminer"
         self.description = f"{self.program.name} {self.program.version}"
+
+    def _windows(self, row: dict[str, Any]) -> dict[str, Any]:
+        if not self.bfg:
+            return row
+        now = row["MHS 5s"]
+        kept = {key: value for key, value in row.items() if key not in ("MHS 5s", "MHS 1m", "MHS 5m", "MHS 15m")}
+        return kept | {"MHS 20s": now, "MHS rolling": now}
+
+    def _devices(self, state: State) -> list[dict[str, Any]]:
+        count = self.profile.boards
+        table = []
+        for number in range(count):
+            row = self._windows(rows.device(state, self.program.device, number, count, self.program.unit))
+            table.append({"PGA": row.pop("ASC"), **row} if self.bfg else row)
+        return table
 
     def command(self, name: str, parameter: str | None) -> dict[str, Any] | None:
         """Reads; what needs privileges is refused with code 45, which is no failure."""
@@ -67,15 +87,16 @@ class Cgminer(RpcDevice):
         match name:
             case "version":
                 row = {self.program.key: self.program.version, "API": self.program.api}
-                return self.section(22, f"{self.program.key} versions", "VERSION", [row])
+                if self.bfg:
+                    row["Miner"] = f"BFGMiner {self.program.version}"
+                return self.section(22, f"{'BFGMiner' if self.bfg else self.program.key} versions", "VERSION", [row])
             case "summary":
-                return self.section(11, "Summary", "SUMMARY", [rows.summary(state, unit)])
+                return self.section(11, "Summary", "SUMMARY", [self._windows(rows.summary(state, unit))])
             case "pools":
                 user = f"{wallet(self.spec.seed)}.stick"
                 return self.section(7, "2 Pool(s)", "POOLS", rows.pools(state, user))
             case "devs":
-                table = [rows.device(state, self.program.device, number, count, unit) for number in range(count)]
-                return self.section(9, f"{count} ASC(s)", "DEVS", table)
+                return self.section(9, f"{count} {'PGA' if self.bfg else 'ASC'}(s)", "DEVS", self._devices(state))
             case "stats":
                 table = [{"STATS": number, "ID": f"{self.program.device}{number}", "Elapsed": int(state.mining_uptime)}
                          for number in range(count)]  # fmt: skip

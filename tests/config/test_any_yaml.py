@@ -3,7 +3,7 @@
 import re
 import string
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.config import Settings
@@ -45,26 +45,31 @@ def _check(text, environ=None):
         assert isinstance(settings, Settings)
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_any_text(text):
     _check(text)
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="abc:-[]{}&*!|>'\"%@`#,?~<= \n\t\\\u2028\x85", max_size=60))
 def test_any_punctuation(text):
     _check(text)
 
 
+@settings(deadline=None)
 @given(_TREES)
 def test_any_tree(tree):
     _check(_flow(tree))
 
 
+@settings(deadline=None)
 @given(st.dictionaries(_WORDS, _TREES, max_size=5))
 def test_any_sections(sections):
     _check("".join(f"{key}: {_flow(tree)}\n" for key, tree in sections.items()))
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(
         ["NETWORK_SUBNETS", "NETWORK_PORTS_HTTP", "METRICS_ADDR", "UDP_NMMINER_PORT", "SERIAL_OPEN", "POOLS_X"]

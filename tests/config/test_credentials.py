@@ -106,6 +106,7 @@ def test_missing_file(tmp_path):
         ("- {driver: x, password: a, hunter2: 1, hunter2: 2}\n", "[0].a key: comes twice"),
         ("- {driver: x, password: hunter2, user: root}\n", "did you mean username?"),
         ("- {driver: x, password: hunter2, pasword: hunter2}\n", "did you mean password?"),
+        ("- {driver: x, passwd: hunter2}\n", "did you mean password?"),
         ("- {driver: x, password: 'hunter2}\n", "not valid YAML"),
     ],
 )

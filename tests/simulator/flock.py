@@ -1,4 +1,4 @@
-"""Helpers: run a flock inside a test, and talk to its devices with plain sockets."""
+"""Run a flock inside a test, and talk to its devices with plain sockets."""
 
 from __future__ import annotations
 

@@ -305,7 +305,7 @@ def test_avalon_power_stands_where_the_product_puts_it(model: str, index: int, c
             assert [int(tokens[f"Fan{number + 1}"]) for number in range(len(truth["fans_rpm"]))] == truth["fans_rpm"]
             version = (await command(host, "version"))["VERSION"][0]
             assert version["MAC"] == truth["mac"].replace(":", "")
-            assert truth["driver"] == ("avalon" if model.startswith("a1") else "avalon_nano")
+            assert truth["driver"] == ("avalon_nano" if model.startswith("nano") else "avalon")
 
     asyncio.run(run())
 
@@ -346,7 +346,7 @@ def test_avalon_serves_one_connection_at_a_time() -> None:
 
 @pytest.mark.parametrize(
     ("model", "field", "scale"),
-    [("bfgminer", "MHS 5s", 1e6), ("cgminer", "MHS 5s", 1e6), ("sgminer", "KHS 5s", 1e3)],
+    [("bfgminer", "MHS 20s", 1e6), ("cgminer", "MHS 5s", 1e6), ("sgminer", "KHS 5s", 1e3)],
 )
 def test_cgminer_family(model: str, field: str, scale: float) -> None:
     async def run() -> None:

@@ -113,6 +113,24 @@ def test_vanishing_cuts_open_connections_and_comes_back_on_the_same_ports() -> N
     with_fault(None, test)
 
 
+def test_a_silent_device_lets_connection_attempts_hang() -> None:
+    async def test(simulation: Simulation, host: Host) -> None:
+        await simulation.set_fault(host.address, "vanish", silent=True)
+        for port, silenced in zip(host.ports.values(), host.silenced, strict=True):
+            assert silenced.silent
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(asyncio.open_connection(host.address, port), 0.2)
+
+    with_fault(None, test)
+
+
+def test_auth_may_answer_403() -> None:
+    async def test(_: Simulation, host: Host) -> None:
+        assert (await get(host, INFO)).status_code == 403
+
+    with_fault("auth", test, status=403)
+
+
 def test_reboot_comes_back_counting_from_zero() -> None:
     async def test(simulation: Simulation, host: Host) -> None:
         before = host.truth()

@@ -193,7 +193,7 @@ def test_control_listener() -> None:
         assert (await call("mode", {"address": here, "pause": True}))["state"] == "paused"
         moved = await call("move", {"from": here, "to": address(2)})
         assert moved["address"] == address(2)
-        added = await call("add", {"kind": "avalon", "model": "q", "address": here, "seed": 5})
+        added = await call("add", {"kind": "avalon", "model": "nano3", "address": here, "seed": 5})
         assert added["driver"] == "avalon_nano"
         await call("remove", {"address": here})
         assert list(await call("truth")) == [address(2)]

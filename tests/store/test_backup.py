@@ -44,7 +44,7 @@ def test_a_backup_while_writing_is_consistent(path):
 
         def write():
             number = 0
-            while not stop.is_set():
+            while not stop.wait(0.0005):
                 number += 1
                 with database.transaction():
                     row = database.miners.insert(key=f"serial:{number}", driver="vnish")

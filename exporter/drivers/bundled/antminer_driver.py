@@ -34,7 +34,7 @@ from exporter.drivers.families.cgminer_records import (
     ignored,
 )
 from exporter.errors import DecodeError
-from exporter.model import Identity, Reading
+from exporter.model import Identity, MinerState, Reading
 from exporter.units import gigahashes_per_second
 
 #: Marks (in capitals) of firmwares that imitate the stock replies: Braiins, Whatsminer, LuxOS, Hiveon, MSKMiner,
@@ -294,8 +294,12 @@ def _web_status(answers: Answers, context: DecodeContext) -> Reading:
     summary = answers.optional_document(f"GET {cgi.SUMMARY}")
     if summary is not None:
         counters = cgi.decode_summary(summary)
+        stopped = reading.state is MinerState.IDLE and any(
+            error.severity == "error" and error.component in ("temperature", "fan") for error in counters.errors
+        )
         reading = replace(
             reading,
+            state=MinerState.FAULT if stopped else reading.state,
             overheat=counters.overheat,
             errors=counters.errors,
             hardware_errors=counters.hardware_errors,

@@ -24,24 +24,11 @@ from exporter.drivers.api import (
 from exporter.drivers.families import axeos
 from exporter.drivers.families.axeos_boards import BOARD_TYPES, BoardType, Regulator
 from exporter.model import Board, Chip, DeviceError, Fan, Identity, MinerState, Pool, Psu, Reading, Temperature
-from exporter.units import (
-    Bytes,
-    Hashes,
-    HashesPerSecond,
-    bytes_,
-    celsius,
-    difficulty,
-    megahertz,
-    milliamperes,
-    millivolts,
-    percent,
-    rpm,
-    seconds,
-    watts,
-)
+from exporter.units import Celsius, Hashes, HashesPerSecond, celsius
 
 _ASIC: Final = HttpRequest("/api/system/asic", optional=True)
 _FIRMWARE: Final = "AxeOS"
+_MEMORY: Final = {"all": "freeHeap", "internal": "freeHeapInternal", "spiram": "freeHeapSpiram"}
 
 
 class BitaxeDriver(Driver):
@@ -157,13 +144,13 @@ class BitaxeDriver(Driver):
         board = _board(document, board_type, now)
         reading = Reading(
             identity=_identity(document),
-            uptime=_seconds(document, "uptimeSeconds"),
+            uptime=axeos.uptime(document),
             hashrate=now,
             hashrate_average=hour or minutes,
             hashrate_expected=axeos.hashrate(document, "expectedHashrate"),
             hashes=_hashes(document),
             hardware_errors=board.hardware_errors,
-            power=_power(document),
+            power=axeos.power(document),
             psus=_psus(document, board_type),
             fans=_fans(document, board_type),
             fans_expected=float(board_type.fans) if board_type else None,
@@ -174,8 +161,8 @@ class BitaxeDriver(Driver):
             best_share_difficulty=axeos.share_difficulty(document, "bestDiff"),
             session_best_share_difficulty=axeos.share_difficulty(document, "bestSessionDiff"),
             blocks_found=_blocks_found(document),
-            network_difficulty=_difficulty(document, "networkDifficulty"),
-            memory_free=_memory(document),
+            network_difficulty=axeos.set_difficulty(document, "networkDifficulty"),
+            memory_free=axeos.memory(document, _MEMORY),
             wifi_signal=axeos.wifi_signal(document),
             reset_reason=fields.text(document, "resetReason", limit=64),
         )
@@ -207,13 +194,7 @@ def _with_state(reading: Reading, document: Mapping[str, Any]) -> Reading:
     fault = fields.text(document, "hardware_fault")
     if fault:
         errors.append(DeviceError("hardware_fault", "error", "fan" if "fan" in fault.lower() else "board"))
-    state = None
-    if errors:
-        state = MinerState.FAULT
-    elif paused:
-        state = MinerState.IDLE
-    elif reading.hashrate is not None:
-        state = MinerState.MINING if reading.hashrate > 0 else MinerState.IDLE
+    state = MinerState.FAULT if errors else axeos.running_state(reading.hashrate, stopped=paused)
     return replace(reading, state=state, expected_mining=not paused, overheat=overheat, errors=tuple(errors))
 
 
@@ -224,10 +205,7 @@ def _board(document: Mapping[str, Any], board_type: BoardType | None, now: Hashe
     ]  # -1 or 0: no such sensor
     errors = [chip.hardware_errors for chip in chips if chip.hardware_errors is not None]
     counted = fields.count(document, "asicCount")
-    actual = axeos.positive(document, "actualFrequency")
-    configured = axeos.positive(document, "frequency")
-    frequency = actual or configured
-    voltage, target = fields.count(document, "coreVoltageActual"), fields.count(document, "coreVoltage")
+    actual, configured = axeos.frequency(document, "actualFrequency"), axeos.frequency(document, "frequency")
     return Board(
         board="0",
         up=None if now is None else now > 0,
@@ -245,9 +223,9 @@ def _board(document: Mapping[str, Any], board_type: BoardType | None, now: Hashe
         chip_temperature_avg=celsius(sum(readings) / len(readings)) if readings else None,
         chip_temperature_max=max(readings, default=None),
         vreg_temperature=axeos.temperature(document, "vrTemp"),
-        voltage=None if voltage is None else millivolts(voltage),
-        voltage_target=None if target is None else millivolts(target),
-        frequency=None if frequency is None else megahertz(frequency),
+        voltage=axeos.voltage(document, "coreVoltageActual"),
+        voltage_target=axeos.voltage(document, "coreVoltage"),
+        frequency=actual or configured,
         hardware_errors=sum(errors) if errors else None,
         chips=chips,
     )
@@ -265,35 +243,24 @@ def _chips(document: Mapping[str, Any]) -> tuple[Chip, ...]:
 
 def _psus(document: Mapping[str, Any], board_type: BoardType | None) -> tuple[Psu, ...]:
     """Input voltage, and the current where the board is known to measure it there or behind the regulator."""
-    voltage, current = fields.count(document, "voltage"), fields.count(document, "current")
+    voltage, current = axeos.voltage(document, "voltage"), axeos.current(document, "current")
     if voltage is None and current is None:
         return ()
-    psu = Psu("0", input_voltage=None if voltage is None else millivolts(voltage))
+    psu = Psu("0", input_voltage=voltage)
     if current is None or board_type is None:
         return (psu,)
     if board_type.regulator is Regulator.INA260:
-        return (replace(psu, input_current=milliamperes(current)),)
-    return (replace(psu, output_current=milliamperes(current)),)
+        return (replace(psu, input_current=current),)
+    return (replace(psu, output_current=current),)
 
 
 def _fans(document: Mapping[str, Any], board_type: BoardType | None) -> tuple[Fan, ...]:
     """One fan, two where the board has two connectors or the second one turns."""
-    speed, old_speed = fields.count(document, "fanrpm"), fields.count(document, "fanSpeedRpm")
-    speed = old_speed if speed is None else speed
-    duty = fields.count(document, "fanspeed")
-    second = fields.count(document, "fan2rpm")
-    fans = []
-    if speed is not None or duty is not None:
-        fans.append(
-            Fan(
-                "1",
-                speed=None if speed is None else rpm(speed),
-                duty=None if duty is None else percent(duty),
-            )
-        )
-    if second is not None and (second > 0 or (board_type is not None and board_type.fans > 1)):
-        fans.append(Fan("2", speed=rpm(second)))
-    return tuple(fans)
+    speed_key = "fanrpm" if "fanrpm" in document else "fanSpeedRpm"
+    first, second = axeos.fan("1", document, speed_key, "fanspeed"), axeos.fan("2", document, "fan2rpm", None)
+    if second is not None and not second.speed and (board_type is None or board_type.fans < 2):
+        second = None
+    return tuple(fan for fan in (first, second) if fan is not None)
 
 
 def _pools(document: Mapping[str, Any]) -> tuple[Pool, ...]:
@@ -305,7 +272,7 @@ def _pools(document: Mapping[str, Any]) -> tuple[Pool, ...]:
         accepted=fields.count(document, "sharesAccepted"),
         rejected=fields.count(document, "sharesRejected"),
         rejections=axeos.rejections(document),
-        difficulty=_difficulty(document, "poolDifficulty") or _difficulty(document, "stratumDiff"),
+        difficulty=axeos.set_difficulty(document, "poolDifficulty") or axeos.set_difficulty(document, "stratumDiff"),
         response_time=axeos.response_time(document, "responseTime"),
         jobs_received=fields.count(document, "workReceived"),
     )
@@ -338,13 +305,7 @@ def _numbered_pools(document: Mapping[str, Any], *, fallback: bool) -> tuple[Poo
     return tuple(pools)
 
 
-def _memory(document: Mapping[str, Any]) -> tuple[tuple[str, Bytes], ...]:
-    regions = (("all", "freeHeap"), ("internal", "freeHeapInternal"), ("spiram", "freeHeapSpiram"))
-    found = ((region, fields.count(document, key)) for region, key in regions)
-    return tuple((region, bytes_(value)) for region, value in found if value is not None)
-
-
-def _temperature_target(document: Mapping[str, Any]) -> Any:
+def _temperature_target(document: Mapping[str, Any]) -> Celsius | None:
     """Only while the firmware steers the fan."""
     target = axeos.temperature(document, "temptarget")
     return target if fields.flag(document, "autofanspeed") else None
@@ -359,18 +320,3 @@ def _blocks_found(document: Mapping[str, Any]) -> float | None:
 def _hashes(document: Mapping[str, Any]) -> Hashes | None:
     value = fields.count(document, "totalHashes")
     return None if value is None else Hashes(value)
-
-
-def _power(document: Mapping[str, Any]) -> Any:
-    value = fields.count(document, "power")
-    return None if value is None else watts(value)
-
-
-def _seconds(document: Mapping[str, Any], key: str) -> Any:
-    value = fields.count(document, key)
-    return None if value is None else seconds(value)
-
-
-def _difficulty(document: Mapping[str, Any], key: str) -> Any:
-    value = axeos.positive(document, key)
-    return None if value is None else difficulty(value)

@@ -25,8 +25,11 @@ EXTRAS = {
     "Whatsminer": ("edevs",),
     "Braiins OS": ("fans", "temps"),
     "LuxOS": ("stats", "fans", "temps", "power"),
-    "Auradine": (),
+    "Auradine": ("fan",),
 }
+
+#: Family -> commands that tell who the miner is.
+NAMES = {"LuxOS": ("config",), "Auradine": ("ipreport",)}
 
 
 class CgminerDriver(Driver):
@@ -58,10 +61,8 @@ class CgminerDriver(Driver):
         return identify_cgminer(answers)
 
     def identity_requests(self, context: DecodeContext) -> tuple[Request, ...]:
-        commands = ["summary", "version", "devdetails"]
-        if context.details.get(FAMILY) == "LuxOS":
-            commands.append("config")
-        return self._requests(context, (), tuple(commands))
+        more = NAMES.get(context.details.get(FAMILY, ""), ())
+        return self._requests(context, (), ("summary", "version", "devdetails", *more))
 
     def decode_identity(self, answers: Answers, context: DecodeContext) -> Identity:
         return decode_cgminer_identity(answers)

@@ -23,27 +23,12 @@ from exporter.drivers.api import (
     Specificity,
 )
 from exporter.drivers.families import axeos
-from exporter.model import Board, Chip, Fan, Identity, MinerState, Pool, Psu, Reading, Temperature
-from exporter.units import (
-    Bytes,
-    Celsius,
-    HashesPerSecond,
-    amperes,
-    bytes_,
-    celsius,
-    difficulty,
-    gigahashes_per_second,
-    megahertz,
-    milliamperes,
-    millivolts,
-    percent,
-    ratio,
-    rpm,
-    seconds,
-    watts,
-)
+from exporter.model import Board, Chip, Fan, Identity, Pool, Psu, Reading, Temperature
+from exporter.units import Celsius, HashesPerSecond, amperes, celsius, ratio
 
 _CAN_NODES: Final = HttpRequest("/api/v2/can/nodes", optional=True)
+#: `freeHeap` is the external memory here, unlike in AxeOS.
+_MEMORY: Final = {"spiram": "freeHeap", "internal": "freeHeapInt"}
 #: `stratum.activePoolMode`: 0 primary and fallback, 1 both pools at once.
 _DUAL_POOL: Final = 1
 #: `autofanspeed`: 0 manual, 1 by a curve, 2 by a target temperature.
@@ -140,22 +125,19 @@ class NerdQAxeDriver(Driver):
         own = _own_hashrate(document, answers)
         shutdown = fields.flag(document, "shutdown") or False
         total_blocks, blocks = fields.count(document, "totalFoundBlocks"), fields.count(document, "foundBlocks")
-        network = axeos.positive(document, "networkDifficulty")
-        uptime, power = fields.count(document, "uptimeSeconds"), fields.count(document, "power")
         hour, minutes = axeos.hashrate(document, "hashRate_1h"), axeos.hashrate(document, "hashRate_10m")
-        fans_expected = axeos.positive(document, "fanCount")
         return Reading(
             identity=_identity(document),
-            state=_state(own, shutdown=shutdown),
+            state=axeos.running_state(own, stopped=shutdown),
             expected_mining=not shutdown,
-            uptime=None if uptime is None else seconds(uptime),
+            uptime=axeos.uptime(document),
             hashrate=own,
             hashrate_average=hour or minutes,
             duplicate_nonces=fields.count(document, "duplicateHWNonces"),
-            power=None if power is None else watts(power),
+            power=axeos.power(document),
             psus=_psus(document),
             fans=_fans(document),
-            fans_expected=fans_expected,
+            fans_expected=axeos.positive(document, "fanCount"),
             temperature_target=_temperature_target(document),
             boards=(_board(document, own),),
             boards_expected=1.0,
@@ -163,8 +145,8 @@ class NerdQAxeDriver(Driver):
             best_share_difficulty=axeos.share_difficulty(document, "bestDiff"),
             session_best_share_difficulty=axeos.share_difficulty(document, "bestSessionDiff"),
             blocks_found=blocks if total_blocks is None else total_blocks,
-            network_difficulty=None if network is None else difficulty(network),
-            memory_free=_memory(document),
+            network_difficulty=axeos.set_difficulty(document, "networkDifficulty"),
+            memory_free=axeos.memory(document, _MEMORY),
             wifi_signal=axeos.wifi_signal(document),
             reset_reason=fields.text(document, "lastResetReason", limit=64),
         )
@@ -172,14 +154,6 @@ class NerdQAxeDriver(Driver):
 
 def _identity(document: Mapping[str, Any]) -> Identity:
     return axeos.same_device("NerdQAxe", fields.text(document, "deviceModel", limit=64), "NerdQAxe", document)
-
-
-def _state(own: HashesPerSecond | None, *, shutdown: bool) -> MinerState | None:
-    if shutdown:
-        return MinerState.IDLE
-    if own is None:
-        return None
-    return MinerState.MINING if own > 0 else MinerState.IDLE
 
 
 def _own_hashrate(document: Mapping[str, Any], answers: Answers) -> HashesPerSecond | None:
@@ -193,8 +167,7 @@ def _own_hashrate(document: Mapping[str, Any], answers: Answers) -> HashesPerSec
     if nodes is not None:
         for node in fields.tables(fields.as_table(nodes, _CAN_NODES.key), "nodes"):
             if fields.flag(node, "isMaster", "nodes[]"):
-                own = fields.count(node, "hashRate", "nodes[]")
-                return None if own is None else gigahashes_per_second(own)
+                return axeos.hashrate(node, "hashRate")
     alone = fleet is not None and own_power is not None and fleet - own_power < _NO_FLEET
     return total if alone else None
 
@@ -204,8 +177,6 @@ def _board(document: Mapping[str, Any], own: HashesPerSecond | None) -> Board:
     measured = [chip.temperature for chip in chips if chip.temperature is not None]
     hottest = axeos.temperature(document, "temp")
     inside = axeos.temperature(document, "vrTempInt")
-    frequency = axeos.positive(document, "frequency")
-    voltage, target = fields.count(document, "coreVoltageActual"), fields.count(document, "coreVoltage")
     return Board(
         board="0",
         up=None if own is None else own > 0,
@@ -217,9 +188,9 @@ def _board(document: Mapping[str, Any], own: HashesPerSecond | None) -> Board:
         chip_temperature_avg=celsius(sum(measured) / len(measured)) if measured else None,
         chip_temperature_max=hottest if hottest is not None else max(measured, default=None),
         vreg_temperature=axeos.temperature(document, "vrTemp"),
-        voltage=None if voltage is None else millivolts(voltage),
-        voltage_target=None if target is None else millivolts(target),
-        frequency=None if frequency is None else megahertz(frequency),
+        voltage=axeos.voltage(document, "coreVoltageActual"),
+        voltage_target=axeos.voltage(document, "coreVoltage"),
+        frequency=axeos.frequency(document, "frequency"),
         chips=chips,
     )
 
@@ -233,31 +204,22 @@ def _chips(document: Mapping[str, Any]) -> tuple[Chip, ...]:
 
 
 def _psus(document: Mapping[str, Any]) -> tuple[Psu, ...]:
-    voltage = fields.count(document, "voltage")
-    milli, whole = fields.count(document, "current"), fields.count(document, "currentA")
-    current = None if whole is None else amperes(whole)
-    if milli is not None:
-        current = milliamperes(milli)
-    if voltage is None and current is None:
-        return ()
-    return (Psu("0", input_voltage=None if voltage is None else millivolts(voltage), input_current=current),)
-
-
-def _fan(name: str, speed: float | None, duty: float | None) -> Fan:
-    return Fan(name, speed=None if speed is None else rpm(speed), duty=None if duty is None else percent(duty))
+    voltage, current = axeos.voltage(document, "voltage"), axeos.current(document, "current")
+    whole = fields.count(document, "currentA")
+    if current is None and whole is not None:
+        current = amperes(whole)
+    return () if voltage is None and current is None else (Psu("0", input_voltage=voltage, input_current=current),)
 
 
 def _fans(document: Mapping[str, Any]) -> tuple[Fan, ...]:
     """By channel from 0: the list of newer releases, else the flat keys (a second fan only where there is one)."""
-    listed = tuple(
-        _fan(str(channel), fields.count(entry, "rpm", "fans[]"), fields.count(entry, "speedPerc", "fans[]"))
-        for channel, entry in enumerate(fields.tables(document, "fans"))
-    )
-    flat = [_fan("0", fields.count(document, "fanrpm"), fields.count(document, "fanspeed"))]
-    second = _fan("1", fields.count(document, "fanrpm2"), fields.count(document, "fanspeed2"))
-    if (fields.count(document, "fanCount") or 0) > 1 or second.speed:
-        flat.append(second)
-    return listed or tuple(fan for fan in flat if fan.speed is not None or fan.duty is not None)
+    entries = enumerate(fields.tables(document, "fans"))
+    listed = [axeos.fan(str(channel), entry, "rpm", "speedPerc") for channel, entry in entries]
+    first = axeos.fan("0", document, "fanrpm", "fanspeed")
+    second = axeos.fan("1", document, "fanrpm2", "fanspeed2")
+    if second is not None and not second.speed and (fields.count(document, "fanCount") or 0) < 2:
+        second = None
+    return tuple(fan for fan in (listed or (first, second)) if fan is not None)
 
 
 def _pools(document: Mapping[str, Any], stratum: Mapping[str, Any]) -> tuple[Pool, ...]:
@@ -283,13 +245,12 @@ def _pools(document: Mapping[str, Any], stratum: Mapping[str, Any]) -> tuple[Poo
 def _device_figures(document: Mapping[str, Any]) -> Pool:
     """What releases without the `stratum` object tell; it is about the selected pool."""
     loss = fields.count(document, "recentpingloss")
-    share = axeos.positive(document, "poolDifficulty")
     return Pool(
         "",
         up=fields.flag(document, "isStratumConnected"),
         accepted=fields.count(document, "sharesAccepted"),
         rejected=fields.count(document, "sharesRejected"),
-        difficulty=None if share is None else difficulty(share),
+        difficulty=axeos.set_difficulty(document, "poolDifficulty"),
         response_time=axeos.response_time(document, "lastpingrtt"),
         ping_loss=None if loss is None else ratio(loss),
     )
@@ -297,24 +258,16 @@ def _device_figures(document: Mapping[str, Any]) -> Pool:
 
 def _with_figures(pool: Pool, entry: Mapping[str, Any]) -> Pool:
     where = "stratum.pools[]"
-    share = axeos.positive(entry, "poolDifficulty")
     loss = fields.count(entry, "pingLoss", where)
     return replace(
         pool,
         up=fields.flag(entry, "connected", where),
         accepted=fields.count(entry, "accepted", where),
         rejected=fields.count(entry, "rejected", where),
-        difficulty=None if share is None else difficulty(share),
+        difficulty=axeos.set_difficulty(entry, "poolDifficulty"),
         response_time=axeos.response_time(entry, "pingRtt"),
         ping_loss=None if loss is None else ratio(loss),
     )
-
-
-def _memory(document: Mapping[str, Any]) -> tuple[tuple[str, Bytes], ...]:
-    """`freeHeap` is the external memory here, unlike in AxeOS."""
-    regions = (("spiram", "freeHeap"), ("internal", "freeHeapInt"))
-    found = ((region, fields.count(document, key)) for region, key in regions)
-    return tuple((region, bytes_(value)) for region, value in found if value is not None)
 
 
 def _temperature_target(document: Mapping[str, Any]) -> Celsius | None:

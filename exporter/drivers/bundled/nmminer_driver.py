@@ -7,7 +7,6 @@ is in GH/s in the system information and in H/s in ``/probe`` and in the datagra
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, ClassVar, Final
 
 from exporter.drivers import fields
@@ -24,22 +23,9 @@ from exporter.drivers.api import (
 )
 from exporter.drivers.families import axehub, axeos
 from exporter.errors import DecodeError, TooLarge
-from exporter.model import Board, Fan, Identity, MinerState, Pool, Psu, Reading, Temperature
+from exporter.model import Board, Fan, Identity, Pool, Psu, Reading, Temperature
 from exporter.protocols import nmminer
-from exporter.units import (
-    HashesPerSecond,
-    bytes_,
-    difficulty,
-    hashes_per_second,
-    kibibytes,
-    megahertz,
-    milliamperes,
-    millivolts,
-    percent,
-    rpm,
-    seconds,
-    watts,
-)
+from exporter.units import HashesPerSecond, hashes_per_second, kibibytes, seconds
 
 _PROBE: Final = HttpRequest("/probe")
 _INFO: Final = axeos.INFO
@@ -133,16 +119,15 @@ class NMMinerDriver(Driver):
             raise DecodeError(f"{_INFO.key}: miner is missing")
         now = axeos.hashrate(miner, "hashRate")
         paused = fields.flag(miner, "paused", "miner") or False
-        uptime, power = fields.count(miner, "uptimeSeconds", "miner"), fields.table(document, "power") or {}
-        drawn, heap = fields.count(power, "power", "power"), fields.count(miner, "freeHeap", "miner")
+        power = fields.table(document, "power") or {}
         identity = fields.table(document, "identity") or {}
         return Reading(
             identity=_identity(document, {}),
-            state=_state(now, paused=paused),
+            state=axeos.running_state(now, stopped=paused),
             expected_mining=not paused,
-            uptime=None if uptime is None else seconds(uptime),
+            uptime=axeos.uptime(miner),
             hashrate=now,
-            power=None if drawn is None else watts(drawn),
+            power=axeos.power(power),
             psus=_psus(power),
             fans=_fans(document),
             boards=(_board(document, now),),
@@ -151,8 +136,8 @@ class NMMinerDriver(Driver):
             best_share_difficulty=axeos.share_difficulty(miner, "bestDiffEver"),
             session_best_share_difficulty=axeos.share_difficulty(miner, "bestDiffSession"),
             blocks_found=fields.count(miner, "blkhits", "miner"),
-            network_difficulty=_positive_difficulty(miner, "networkDiff"),
-            memory_free=() if heap is None else (("all", bytes_(heap)),),
+            network_difficulty=axeos.set_difficulty(miner, "networkDiff"),
+            memory_free=axeos.memory(miner, {"all": "freeHeap"}),
             wifi_signal=axeos.wifi_signal(identity, "rssi"),
         )
 
@@ -177,7 +162,7 @@ def decode_datagram(document: Mapping[str, Any]) -> Reading:
     warmth = axeos.temperature(document, "Temp")
     return Reading(
         identity=_datagram_identity(document),
-        state=_state(now, paused=False),
+        state=axeos.running_state(now, stopped=False),
         expected_mining=True,
         uptime=None if uptime is None else seconds(uptime),
         hashrate=now,
@@ -197,11 +182,11 @@ def decode_datagram(document: Mapping[str, Any]) -> Reading:
                 active=True,
                 accepted=accepted,
                 rejected=rejected,
-                difficulty=_positive_difficulty(document, "PoolDiff"),
+                difficulty=axeos.set_difficulty(document, "PoolDiff"),
             ),
         ),
         best_share_difficulty=axeos.share_difficulty(document, "BestDiff"),
-        network_difficulty=_positive_difficulty(document, "NetDiff"),
+        network_difficulty=axeos.set_difficulty(document, "NetDiff"),
         memory_free=() if heap is None else (("all", kibibytes(heap)),),
         wifi_signal=axeos.wifi_signal(document, "RSSI"),
     )
@@ -235,74 +220,46 @@ def _datagram_identity(document: Mapping[str, Any]) -> Identity:
     )
 
 
-def _state(now: HashesPerSecond | None, *, paused: bool) -> MinerState | None:
-    if paused:
-        return MinerState.IDLE
-    if now is None:
-        return None
-    return MinerState.MINING if now > 0 else MinerState.IDLE
-
-
 def _board(document: Mapping[str, Any], now: HashesPerSecond | None) -> Board:
     asic, temps = fields.table(document, "asic") or {}, fields.table(document, "temps") or {}
-    frequency = axeos.positive(asic, "freqReq")
-    voltage, target = fields.count(asic, "vcoreReal", "asic"), fields.count(asic, "vcoreReq", "asic")
-    chip = axeos.temperature(temps, "asic")
     return Board(
         board="0",
         up=None if now is None else now > 0,
         chip_model=fields.text(asic, "model", "asic", 32),
         hashrate=now,
         chips_working=fields.count(asic, "count", "asic"),
-        chip_temperature_max=chip,
+        chip_temperature_max=axeos.temperature(temps, "asic"),
         vreg_temperature=axeos.temperature(temps, "vcore"),
-        voltage=None if voltage is None else millivolts(voltage),
-        voltage_target=None if target is None else millivolts(target),
-        frequency=None if frequency is None else megahertz(frequency),
+        voltage=axeos.voltage(asic, "vcoreReal"),
+        voltage_target=axeos.voltage(asic, "vcoreReq"),
+        frequency=axeos.frequency(asic, "freqReq"),
     )
 
 
 def _psus(power: Mapping[str, Any]) -> tuple[Psu, ...]:
-    voltage, current = fields.count(power, "vbus", "power"), fields.count(power, "ibus", "power")
-    if voltage is None and current is None:
-        return ()
-    return (
-        Psu(
-            "0",
-            input_voltage=None if voltage is None else millivolts(voltage),
-            input_current=None if current is None else milliamperes(current),
-        ),
-    )
+    voltage, current = axeos.voltage(power, "vbus"), axeos.current(power, "ibus")
+    return () if voltage is None and current is None else (Psu("0", input_voltage=voltage, input_current=current),)
 
 
 def _fans(document: Mapping[str, Any]) -> tuple[Fan, ...]:
     fans = []
     for index, entry in enumerate(fields.tables(document, "fans")):
-        speed, duty = fields.count(entry, "rpm", "fans[]"), fields.count(entry, "speed", "fans[]")
-        fans.append(
-            Fan(
-                fields.text(entry, "id", "fans[]", 16) or str(index),
-                speed=None if speed is None else rpm(speed),
-                duty=None if duty is None else percent(duty),
-            )
-        )
-    return tuple(fans)
+        number = fields.text(entry, "id", "fans[]", 16) or str(index)
+        fans.append(axeos.fan(number, entry, "rpm", "speed"))
+    return tuple(fan for fan in fans if fan is not None)
 
 
 def _pools(document: Mapping[str, Any], miner: Mapping[str, Any]) -> tuple[Pool, ...]:
     """The pool in use; the other one stands in the settings only."""
     stratum = fields.table(document, "stratum") or {}
-    pool = Pool(
-        "0",
-        url=fields.text(stratum, "url", "stratum"),
-        user=fields.text(stratum, "user", "stratum"),
-        active=True,
-        accepted=fields.count(miner, "sAccepted", "miner"),
-        rejected=fields.count(miner, "sRejected", "miner"),
+    return (
+        Pool(
+            "0",
+            url=fields.text(stratum, "url", "stratum"),
+            user=fields.text(stratum, "user", "stratum"),
+            active=True,
+            accepted=fields.count(miner, "sAccepted", "miner"),
+            rejected=fields.count(miner, "sRejected", "miner"),
+            difficulty=axeos.set_difficulty(miner, "poolDiff"),
+        ),
     )
-    return (replace(pool, difficulty=_positive_difficulty(miner, "poolDiff")),)
-
-
-def _positive_difficulty(document: Mapping[str, Any], key: str) -> Any:
-    value = fields.suffixed_number(document, key)
-    return difficulty(value) if value is not None and value > 0 else None

@@ -13,19 +13,32 @@ from typing import Any, Final
 from exporter.drivers import fields
 from exporter.drivers.api import Answers, HttpRequest
 from exporter.errors import DecodeError
-from exporter.model import Identity, Pool
+from exporter.model import Fan, Identity, MinerState, Pool
 from exporter.text import normal_mac
 from exporter.units import (
+    Amperes,
+    Bytes,
     Celsius,
     DecibelMilliwatts,
     Difficulty,
     HashesPerSecond,
+    Hertz,
     Seconds,
+    Volts,
+    Watts,
+    bytes_,
     celsius,
     decibel_milliwatts,
     difficulty,
     gigahashes_per_second,
+    megahertz,
+    milliamperes,
     milliseconds,
+    millivolts,
+    percent,
+    rpm,
+    seconds,
+    watts,
 )
 
 INFO: Final = HttpRequest("/api/system/info")
@@ -110,6 +123,61 @@ def wifi_signal(document: Mapping[str, Any], key: str = "wifiRSSI") -> DecibelMi
 def response_time(document: Mapping[str, Any], key: str) -> Seconds | None:
     value = positive(document, key)
     return None if value is None else milliseconds(value)
+
+
+def uptime(document: Mapping[str, Any], key: str = "uptimeSeconds") -> Seconds | None:
+    value = fields.count(document, key)
+    return None if value is None else seconds(value)
+
+
+def power(document: Mapping[str, Any], key: str = "power") -> Watts | None:
+    value = fields.count(document, key)
+    return None if value is None else watts(value)
+
+
+def voltage(document: Mapping[str, Any], key: str) -> Volts | None:
+    value = fields.count(document, key)
+    return None if value is None else millivolts(value)
+
+
+def current(document: Mapping[str, Any], key: str) -> Amperes | None:
+    value = fields.count(document, key)
+    return None if value is None else milliamperes(value)
+
+
+def frequency(document: Mapping[str, Any], key: str) -> Hertz | None:
+    value = positive(document, key)
+    return None if value is None else megahertz(value)
+
+
+def set_difficulty(document: Mapping[str, Any], key: str) -> Difficulty | None:
+    """The difficulty a pool or the network asks for, as a number or as "146.47T"; 0 means that none was set yet."""
+    value = fields.suffixed_number(document, key)
+    return difficulty(value) if value is not None and value > 0 else None
+
+
+def fan(name: str, document: Mapping[str, Any], speed_key: str, duty_key: str | None) -> Fan | None:
+    """A fan by the keys of its speed (rpm) and drive (percent); None where neither is told."""
+    speed = fields.count(document, speed_key)
+    duty = None if duty_key is None else fields.count(document, duty_key)
+    if speed is None and duty is None:
+        return None
+    return Fan(name, speed=None if speed is None else rpm(speed), duty=None if duty is None else percent(duty))
+
+
+def memory(document: Mapping[str, Any], regions: Mapping[str, str]) -> tuple[tuple[str, Bytes], ...]:
+    """Free bytes of each region; `regions` maps its name to the key."""
+    found = ((region, fields.count(document, key)) for region, key in regions.items())
+    return tuple((region, bytes_(value)) for region, value in found if value is not None)
+
+
+def running_state(now: HashesPerSecond | None, *, stopped: bool) -> MinerState | None:
+    """Idle where it was stopped on purpose or does not hash; None where nothing tells."""
+    if stopped:
+        return MinerState.IDLE
+    if now is None:
+        return None
+    return MinerState.MINING if now > 0 else MinerState.IDLE
 
 
 def rejections(document: Mapping[str, Any]) -> tuple[tuple[str, float], ...]:

@@ -1,7 +1,8 @@
 """Commands that some firmwares add to the CGMiner API: ``fans``, ``temps``, ``power`` and ``config``.
 
 BOSminer: FANS[].RPM and Speed (percent), TEMPS[].Board and Chip (0 = unknown). LuxOS: the same FANS, TEMPS with the
-four corners of a board, POWER[0].Watts, CONFIG[0] with names and limits. Sources: captured answers.
+four corners of a board, POWER[0].Watts, CONFIG[0] with names and limits. Auradine: Fan[] and IPReport[0]. Sources:
+captured answers.
 """
 
 from __future__ import annotations
@@ -35,6 +36,30 @@ def decode_fans(document: Any, *, empty_slots: bool) -> tuple[Fan, ...]:
         number = name.upper().removeprefix("FAN")
         found.append(Fan(number, None if speed is None else rpm(speed), None if duty is None else percent(duty)))
     return tuple(found)
+
+
+def decode_auradine_fans(document: Any) -> tuple[Fan, ...]:
+    """Fan of Auradine: ID from 1, Speed in rpm; Max and Target are rpm too."""
+    found = []
+    for record in find_records(document, "Fan", "rpc fan"):
+        name, speed = told(record, "ID", "rpc fan.Fan[]", 16), fields.count(record, "Speed", "rpc fan.Fan[]")
+        if name is not None and speed is not None:
+            found.append(Fan(name, rpm(speed)))
+    return tuple(found)
+
+
+def decode_ipreport(document: Any) -> Identity:
+    """IPReport[0] of Auradine: who the miner is."""
+    where = "rpc ipreport.IPReport[0]"
+    records = find_records(document, "IPReport", "rpc ipreport")
+    record = records[0] if records else {}
+    return Identity(
+        mac=normal_mac(told(record, "mac", where)),
+        serial=told(record, "SerialNo", where),
+        model=told(record, "model", where),
+        firmware_version=told(record, "version", where),
+        hostname=told(record, "hostname", where),
+    )
 
 
 def decode_temps(document: Any) -> tuple[Board, ...]:

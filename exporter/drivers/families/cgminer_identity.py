@@ -8,7 +8,7 @@ from typing import Any
 
 from exporter.drivers.api import Answers, Identification, Specificity
 from exporter.drivers.families import whatsminer
-from exporter.drivers.families.cgminer_extras import decode_config
+from exporter.drivers.families.cgminer_extras import decode_config, decode_ipreport
 from exporter.drivers.families.cgminer_reading import API, FAMILY, TEXT
 from exporter.drivers.families.cgminer_records import find_records, told
 from exporter.drivers.families.cgminer_replies import is_text, readable, reply
@@ -91,6 +91,9 @@ def decode_cgminer_identity(answers: Answers) -> Identity:
     config = reply(answers, "rpc config")
     if _first(config, "CONFIG") is not None:
         identity = decode_config(config).identity
+    report = reply(answers, "rpc ipreport")
+    if _first(report, "IPReport") is not None:
+        identity = decode_ipreport(report)
     about = _first(reply(answers, "rpc version"), "VERSION")
     if about is not None and identity.model is None:
         kind = told(about, "Type", "rpc version")

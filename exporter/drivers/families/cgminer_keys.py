@@ -175,6 +175,8 @@ def _all() -> tuple[tuple[str, str], ...]:
     found += ignored("rpc devdetails DEVDETAILS[].", (("*", "names of the cgminer driver, used at identification"),))
     found += ignored("rpc fans ", (("FANCTRL[].*", "settings of the fan control"), ("FANS[].ID", "the socket again")))
     found += ignored("rpc temps ", (("METADATA[].*", "what the corners are called"), ("TEMPS[].TEMP", "the ID again")))
+    found += ignored("rpc fan ", (*_ENVELOPE, ("Fan[].Max", "limit"), ("Fan[].Target", "setting")))
+    found += ignored("rpc ipreport ", (*_ENVELOPE, ("IPReport[].*", "numbers of parts, and what was asked")))
     found += ignored("rpc power ", (("POWER[].PSU", "whether measured or estimated"),))
     return tuple(found)
 

@@ -17,6 +17,7 @@ from exporter.drivers.families.cgminer_replies import reply
 from exporter.drivers.families.recognise import pool_records, rates_certain
 from exporter.errors import DecodeError
 from exporter.model import Board, Fan, MinerState, Pool, Reading
+from exporter.units import HashesPerSecond
 
 #: Details that the driver keeps with a miner.
 FAMILY: Final = "family"
@@ -24,6 +25,8 @@ API: Final = "api"
 TEXT: Final = "text"
 
 _BY_ID: Final = ("LuxOS", "Braiins OS")
+#: Command -> name of its records where that is not the command in capitals.
+_RECORDS: Final = {"fan": "Fan", "ipreport": "IPReport"}
 _STATUS_KEYS: Final = ("rpc summary", "rpc pools", "rpc devs", "rpc edevs", "rpc stats")
 
 
@@ -128,15 +131,15 @@ def _with_bitmain(
 ) -> Reading:
     """Completed from Bitmain's kind of ``stats``. Its boards count from 1 (or 6), those of ``devs`` from 0: only
     LuxOS is known to mean the same boards by them, of the others the fuller answer is taken alone."""
-    found = bitmain.decode_stats(_as_bitmain_writes(stats)).reading
+    decoded = bitmain.decode_stats(_as_bitmain_writes(stats))
+    found = decoded.reading
     chains = tuple(board for board in found.boards if board.chips_working or board.hashrate or board.temperatures)
     if not certain:
         chains = tuple(replace(board, hashrate=None, hashrate_expected=None) for board in chains)
     if family == "LuxOS":
         named = tuple(_without_chip_sensors(board, int(board.board) - 1) for board in chains)
         chains = boards.join_boards(boards.device_boards(devices, by_id=True, rates=certain), named)
-    figures = bitmain.figures(stats)
-    rate = hashrate_of(figures, "5s", where="rpc stats") if certain and reading.hashrate is None else reading.hashrate
+    now, average = _rates_of(reading, decoded, bitmain.figures(stats), certain=certain)
     return replace(
         reading,
         boards=chains,
@@ -144,10 +147,25 @@ def _with_bitmain(
         fans_expected=found.fans_expected,
         power=reading.power if reading.power is not None else found.power,
         mining_uptime=reading.mining_uptime if reading.mining_uptime is not None else found.mining_uptime,
-        hashrate=rate,
-        hashrate_average=reading.hashrate_average or (hashrate_of(figures, "av") if certain else None),
+        hashrate=now,
+        hashrate_average=average,
         hashrate_expected=found.hashrate_expected if certain else None,
         hardware_errors=reading.hardware_errors if reading.hardware_errors is not None else found.hardware_errors,
+    )
+
+
+def _rates_of(
+    reading: Reading, decoded: bitmain.Stats, figures: Mapping[str, Any], *, certain: bool
+) -> tuple[HashesPerSecond | None, HashesPerSecond | None]:
+    """Present and average rate. On Bitmain's own models "GHS" is not always GH/s: there its unit decides."""
+    if (decoded.reading.identity.model or "").lower().startswith("antminer"):
+        return decoded.reading.hashrate, decoded.reading.hashrate_average
+    if not certain:
+        return None, None
+    now, average = reading.hashrate, reading.hashrate_average
+    return (
+        hashrate_of(figures, "5s", where=bitmain.WHERE) if now is None else now,
+        hashrate_of(figures, "av", where=bitmain.WHERE) if average is None else average,
     )
 
 
@@ -183,6 +201,8 @@ def _with_extras(reading: Reading, answers: Answers, family: str) -> Reading:
     power = reading.power
     if (document := _extra(answers, "fans")) is not None:
         fans = extras.decode_fans(document, empty_slots=family == "Braiins OS")
+    if (document := _extra(answers, "fan")) is not None:
+        fans = extras.decode_auradine_fans(document)
     if (document := _extra(answers, "temps")) is not None:
         temperatures = extras.decode_temps(document)
     if (document := _extra(answers, "power")) is not None:
@@ -195,7 +215,8 @@ def _extra(answers: Answers, command: str) -> Any | None:
     """The answer to an additional command; None where it is missing or refused."""
     key = f"rpc {command}"
     document = reply(answers, key)
-    return None if document is None or command.upper() not in fields.as_table(document, key) else document
+    name = _RECORDS.get(command, command.upper())
+    return None if document is None or name not in fields.as_table(document, key) else document
 
 
 def _with_state(reading: Reading) -> Reading:

@@ -307,7 +307,7 @@ def present_difficulty(record: Mapping[str, Any], where: str = "answer") -> Diff
     """The share difficulty the pool asks for now; None while there was none (0 or "")."""
     for key in ("Stratum Difficulty", "Diff"):
         value = fields.suffixed_number(record, key, where)
-        if value:
+        if value is not None and value > 0:
             return difficulty(value)
     return None
 

@@ -55,6 +55,9 @@ WHATSMINER: Final = Family("Whatsminer", "MicroBT", "MicroBT", CGMINER)
 LUXOS: Final = Family("LuxOS", "Bitmain", "Luxor", CGMINER)
 HIVEON: Final = Family("Hiveon", "Bitmain", "Hiveon", CGMINER)
 MSKMINER: Final = Family("MSKMiner", "Bitmain", "MSKMiner", CGMINER)
+BLISSZ: Final = Family("Blissz", "Bitmain", "Blissz", CGMINER)
+ASIC_PERFORMANCE: Final = Family("A.P.", "Bitmain", "A.P.", CGMINER)
+AWESOME: Final = Family("Awesome Miner", "Bitmain", "Awesome Miner", CGMINER)
 MARATHON: Final = Family("Marathon", None, "Marathon", CGMINER)
 AURADINE: Final = Family("Auradine", "Auradine", "Auradine", CGMINER)
 SEALMINER: Final = Family("SealMiner", "Bitdeer", "Bitdeer", CGMINER)
@@ -76,7 +79,7 @@ EPIC: Final = Family("ePIC", "ePIC", "ePIC", None)
 ICERIVER: Final = Family("IceRiver", "IceRiver", "IceRiver", None)
 FUTUREBIT: Final = Family("FutureBit", "FutureBit", "FutureBit", None)
 PROTO: Final = Family("Proto", "Proto", "Proto", None)
-NMAXE: Final = Family("NMAxe", "NMTech", "NMAxe", None)
+NMAXE: Final = Family("NMAxe", "NMAxe", "NMAxe", "nmminer")
 AXEHUB: Final = Family("AxeHub", "NerdMiner", "AxeHub", None)
 VNISH: Final = Family("VNish", "Bitmain", "VNish", "vnish")
 ANTMINER: Final = Family("Antminer", "Bitmain", "Bitmain", "antminer")
@@ -115,6 +118,11 @@ SIGNATURES: Final = (
     Signature(_STATS, HIVEON, _TYPE % "hiveon"),
     Signature(_VERSION, MSKMINER, r'"BMMiner"\s*:\s*"[^"]*rwglr'),
     Signature(_STATS, MSKMINER, r'"BMMiner"\s*:\s*"[^"]*rwglr'),
+    *(
+        Signature(place, family, _TYPE % mark)
+        for place in (_VERSION, _STATS)
+        for family, mark in ((BLISSZ, "blissz"), (ASIC_PERFORMANCE, r"\(A\.P\."), (AWESOME, "awesome"))
+    ),
     Signature(_VERSION, MARATHON, r"MARAFW|KAONSU"),
     Signature(_VERSION, AURADINE, r"GCMINER|FLUXOS"),
     Signature(_SUMMARY, AURADINE, r'"Description"\s*:\s*"(GCMiner|FluxOS)'),
