@@ -57,7 +57,6 @@ NAMED = {
     "epic": "ePIC",
     "goldshell": "Goldshell",
     "elphapex": "Elphapex",
-    "nmaxe": "NMAxe",
 }
 #: Where the captured answers are none that discovery asks for: the page of the same device as pyasic and asic-rs
 #: recognise it.
@@ -109,7 +108,7 @@ GENERIC = {
     "minerva-c3012": (None, "Minerva"),
     "mskminer-2.6.0.39": (None, "MSKMiner"),
     "s9-hiveon": (None, "Hiveon"),
-    "d3-blissz-2.06": ("antminer", None),
+    "d3-blissz-2.06": (None, "Blissz"),
 }
 
 
@@ -119,12 +118,17 @@ def test_generic_devices(capture):
     assert found == GENERIC.get(capture.device, (None, None))
 
 
-OWNERS = {"vnish": "vnish", "antminer-stock": "antminer", "bitaxe": "bitaxe", "nerdqaxe": "nerdqaxe"}
+OTHERS = ("antminer-stock", "vnish", "avalon", "bitaxe", "nerdqaxe", "nmminer", "nmaxe")
+OWNERS = {
+    "nmaxe": "nmminer",
+    "vnish": "vnish",
+    "antminer-stock": "antminer",
+    "bitaxe": "bitaxe",
+    "nerdqaxe": "nerdqaxe",
+}
 
 
-@pytest.mark.parametrize(
-    "capture", capture_params("antminer-stock", "vnish", "avalon", "bitaxe", "nerdqaxe", "nmminer")
-)
+@pytest.mark.parametrize("capture", capture_params(*OTHERS))
 def test_no_device_is_given_to_another_familys_driver(capture):
     found = judged(probed(capture))
     if found is None:

@@ -34,13 +34,22 @@ CHANGES = st.fixed_dictionaries(
         "key": KEYS,
         "mac": MACS,
         "name": TEXT,
+        "address": st.none() | st.sampled_from(["192.0.2.1", "192.0.2.2"]),
         "managed": st.booleans(),
         "labels": st.dictionaries(st.text(max_size=4), st.text(max_size=4), max_size=2),
         "last_seen": st.none() | st.floats(allow_nan=False, allow_infinity=False),
         "http_port": st.none() | st.integers(1, 65535),
     },
 )
-DEFAULTS = {"mac": None, "name": None, "managed": True, "labels": {}, "last_seen": None, "http_port": None}
+DEFAULTS = {
+    "mac": None,
+    "name": None,
+    "address": None,
+    "managed": True,
+    "labels": {},
+    "last_seen": None,
+    "http_port": None,
+}
 
 
 class Interrupted(Exception):
@@ -180,6 +189,9 @@ class Tables(RuleBasedStateMachine):
             assert self.database.miners.by_key(row.key) is row
             if row.mac is not None:
                 assert self.database.miners.by_mac(row.mac) is row
+        for address in ("192.0.2.1", "192.0.2.2"):
+            there = {row_id for row_id, row in self.rows.items() if row["address"] == address}
+            assert {row.id for row in self.database.miners.by_address(address)} == there
         assert {row.id: row.password.reveal() for row in self.database.passwords.all()} == self.secrets
 
 

@@ -97,6 +97,23 @@ def test_look_ups_follow_changes(database):
     assert [database.miners.get(row.id), database.miners.by_key(MAC), database.miners.by_mac(MAC)] == [None] * 3
 
 
+def test_rows_that_share_an_address_or_a_serial_number(database, reopened):
+    first = database.miners.insert(key="a", driver="vnish", address="192.0.2.1", serial="SN-0001")
+    second = database.miners.insert(key="b", driver="vnish", address="192.0.2.1", serial="SN-0001")
+    database.miners.insert(key="c", driver="vnish", address=None)
+    assert database.miners.by_address("192.0.2.1") == (first, second)
+    moved = database.miners.update(first.id, address="192.0.2.2")
+    gone = database.miners.update(second.id, address=None)
+    assert database.miners.by_address("192.0.2.1") == ()
+    assert database.miners.by_address("192.0.2.2") == (moved,)
+    assert database.miners.by_serial("SN-0001") == (moved, gone)
+    later = reopened()
+    assert later.miners.by_serial("SN-0001") == (moved, gone)
+    later.miners.delete(moved.id)
+    assert later.miners.by_address("192.0.2.2") == ()
+    assert later.miners.by_serial("SN-0001") == (gone,)
+
+
 def test_the_list_is_the_same_until_something_changes(database):
     row = database.miners.insert(key="a", driver="vnish")
     listed = database.miners.all()

@@ -6,7 +6,6 @@ from 1 (S9: 3 and 6). Source: captured replies; a zero in a slot's key means tha
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -24,8 +23,12 @@ from exporter.model import Board, Fan, Identity, MinerState, Reading, Temperatur
 from exporter.units import Celsius, HashesPerSecond, Hertz, Watts, celsius, megahertz, rpm, seconds, watts
 
 WHERE: Final = "rpc stats"
-_SLOT: Final = re.compile(r"chain_(?:acn|acs|rate|opencore_|xtime)(\d{1,2})")
-_FAN: Final = re.compile(r"fan(\d{1,2})")
+#: Keys that a slot with a board has, by its number. No firmware has more than 16 slots or fans.
+_SLOTS: Final = tuple(
+    (slot, tuple(f"chain_{name}{slot}" for name in ("acn", "acs", "rate", "opencore_", "xtime")))
+    for slot in range(1, 17)
+)
+_FANS: Final = tuple((number, f"fan{number}") for number in range(1, 17))
 #: Firmwares with more fan keys than this list slots, most of them without a fan.
 _FITTED_FANS: Final = 4
 #: "Mode" of an S17 generation miner that sleeps.
@@ -175,11 +178,10 @@ def decode_fans(record: Mapping[str, Any]) -> tuple[Fan, ...]:
     A fan that stands still counts where the keys are those of the fitted fans (new firmwares) and another one turns;
     all at 0 are a liquid-cooled or a sleeping miner, whose fans tell nothing.
     """
-    numbers = sorted(int(match[1]) for name in record if (match := _FAN.fullmatch(name)))
-    speeds = {number: fields.count(record, f"fan{number}", WHERE) for number in numbers}
+    speeds = {number: fields.count(record, key, WHERE) for number, key in _FANS if key in record}
     if not any(speeds.values()):
         return ()
-    shown = {n: s for n, s in speeds.items() if s is not None and (s > 0 or len(numbers) <= _FITTED_FANS)}
+    shown = {n: s for n, s in speeds.items() if s is not None and (s > 0 or len(speeds) <= _FITTED_FANS)}
     return tuple(Fan(str(number), rpm(speed)) for number, speed in shown.items())
 
 
@@ -188,8 +190,7 @@ def decode_fans(record: Mapping[str, Any]) -> tuple[Fan, ...]:
 
 def slots(record: Mapping[str, Any]) -> list[int]:
     """The slots that hold a board: chips, a rate or marks, or (asleep) at least the keys of a board that was found."""
-    numbers = sorted({int(match[1]) for name in record if (match := _SLOT.fullmatch(name))})
-    return [number for number in numbers if _holds_board(record, number)]
+    return [slot for slot, keys in _SLOTS if any(key in record for key in keys) and _holds_board(record, slot)]
 
 
 def _holds_board(record: Mapping[str, Any], slot: int) -> bool:
