@@ -166,8 +166,7 @@ class App:
             return await engine.engine.rescan(_miner_id(engine.engine, arguments.get("miner")))
 
         async def backup(arguments: dict[str, Any], progress: Callable[[dict[str, Any]], None]) -> Any:
-            await self._db.commit()
-            return {"document": backup_bytes(self._db).decode()}
+            return {"document": (await asyncio.to_thread(backup_bytes, self._db)).decode()}
 
         async def reload(arguments: dict[str, Any], progress: Callable[[dict[str, Any]], None]) -> Any:
             return {"error": await asyncio.to_thread(self.reload)}

@@ -304,7 +304,7 @@ class Renderer:
                 else:
                     (only,) = values
                     own = f"{labels}{single}{quoted(only)}"
-            except (TypeError, ValueError) as error:
+            except Exception as error:  # noqa: BLE001 - as above
                 self._fault("raised", row.name, record, error)
                 continue
             if row.configured:

@@ -37,7 +37,10 @@ def sample_number(value: Any, lowest: float) -> float:
         return int(value)
     if not isinstance(value, (int, float)):
         raise TypeError(f"a sample is a number, not {type(value).__name__}")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        raise ValueError("a whole number beyond any sample") from None
     if not lowest <= number <= LARGEST:
         raise ValueError(f"a sample between {lowest:g} and {LARGEST:g}, not {number!r}")
     return number

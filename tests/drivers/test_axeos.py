@@ -214,7 +214,6 @@ def test_half_an_answer_is_nobodys(document):
         assert driver.identify(answers(document)) is None
 
 
-@pytest.mark.xfail(strict=True, reason="fields.rejection_reason compares single letters; remove with its repair")
 @pytest.mark.parametrize("message", ["Above target", "Low difficulty share"])
 def test_low_difficulty_is_told_from_duplicates(message):
     (pool,) = bitaxe(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable
 
 from hypothesis import strategies as st
 
@@ -237,28 +236,22 @@ label_sets = st.dictionaries(st.sampled_from(["site", "rack", "group", "ip", "__
 @st.composite
 def flocks(draw: st.DrawFn) -> list[MinerRecord]:
     """Some miners in any condition."""
-    made = []
-    for miner_id in range(1, draw(st.integers(1, 4)) + 1):
-        made.append(
-            record(
-                miner_id,
-                name=draw(hostile_text),
-                address=draw(st.one_of(st.none(), st.just("192.0.2.9"))),
-                identity=draw(st.builds(Identity, make=_texts, model=_texts, firmware=_texts, hostname=_texts)),
-                labels=tuple(sorted(draw(label_sets).items())),
-                managed=draw(st.booleans()),
-                enabled=draw(st.booleans()),
-                muted=draw(st.booleans()),
-                up=draw(_flags),
-                reading=draw(st.one_of(st.none(), readings)),
-                expires_at=draw(st.sampled_from([NOW - 1.0, NOW, NOW + 1.0])),
-                poll_duration=draw(numbers),
-                last_success=draw(numbers),
-                poll_errors=draw(st.dictionaries(st.sampled_from(REASONS), st.integers(0, 10**20), max_size=3)),
-            )
+    return [
+        record(
+            miner_id,
+            name=draw(hostile_text),
+            address=draw(st.one_of(st.none(), st.just("192.0.2.9"))),
+            identity=draw(st.builds(Identity, make=_texts, model=_texts, firmware=_texts, hostname=_texts)),
+            labels=tuple(sorted(draw(label_sets).items())),
+            managed=draw(st.booleans()),
+            enabled=draw(st.booleans()),
+            muted=draw(st.booleans()),
+            up=draw(_flags),
+            reading=draw(st.one_of(st.none(), readings)),
+            expires_at=draw(st.sampled_from([NOW - 1.0, NOW, NOW + 1.0])),
+            poll_duration=draw(numbers),
+            last_success=draw(numbers),
+            poll_errors=draw(st.dictionaries(st.sampled_from(REASONS), st.integers(0, 10**20), max_size=3)),
         )
-    return made
-
-
-def count_series(texts: Iterable[str], prefix: str) -> int:
-    return sum(line.startswith(prefix) for text in texts for line in text.splitlines())
+        for miner_id in range(1, draw(st.integers(1, 4)) + 1)
+    ]

@@ -135,8 +135,11 @@ def test_chip_families_are_off_by_default():
 
 @pytest.mark.parametrize(
     ("name", "allowed"),
-    [("site", True), ("Rack_2", True), ("env", True), ("miner", False), ("ip", False), ("serial", False)]
-    + [("__site", False), ("1st", False), ("a-b", False), ("", False), ("job", False), ("le", False)],
+    [
+        *(("site", True), ("Rack_2", True), ("env", True)),
+        *(("miner", False), ("ip", False), ("serial", False), ("job", False), ("le", False)),
+        *(("__site", False), ("1st", False), ("a-b", False), ("", False)),
+    ],
 )
 def test_configured_label_names(name, allowed):
     assert allowed_label_name(name) is allowed

@@ -21,7 +21,6 @@ NOT_REQUESTED = {
     "rpc_devdetails.json": "tells the driver's name only",
 }
 KNOWN_FLAWS = {
-    ("s19-1.2.6-failure", "hashrate_stock_hs"): "no model has a sticker rate of 0: it is not told while in failure",
     **{
         ("s19-1.2.0-beta10", f"chains[{index}].power_w"): "power_usage is in watts: the chains add up to the miner's"
         for index in range(3)

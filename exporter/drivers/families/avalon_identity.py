@@ -13,7 +13,7 @@ from exporter.drivers.families.avalon_reading import modules_in, version_record
 from exporter.drivers.families.cgminer_records import told
 from exporter.errors import DecodeError
 from exporter.model import Identity
-from exporter.text import normal_mac
+from exporter.text import clean_text, normal_mac
 
 MAKE: Final = "Canaan"
 #: Command whose answer holds the modules, chosen when the miner is identified (detail "stats").
@@ -64,7 +64,7 @@ def _readable(answers: Answers, key: str, read: Any) -> Any:
 
 
 def _named_avalon(record: Mapping[str, Any]) -> bool:
-    return any("avalon" in (told(record, key) or "").lower() for key in ("PROD", "MODEL"))
+    return any("avalon" in (clean_text(record.get(key)) or "").lower() for key in ("PROD", "MODEL"))
 
 
 def _is_nano(*names: str | None) -> bool:

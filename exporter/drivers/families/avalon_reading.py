@@ -17,7 +17,14 @@ from exporter.drivers.families import avalon_parts as parts
 from exporter.drivers.families.avalon_boards import decode_boards, decode_chips, is_controller, slot_count
 from exporter.drivers.families.avalon_errors import decode_errors
 from exporter.drivers.families.avalon_mm import Module, find_modules, merge_modules, positive
-from exporter.drivers.families.cgminer_records import decode_pools, decode_summary, find_records, hashrate_of
+from exporter.drivers.families.cgminer_records import (
+    decode_pools,
+    decode_summary,
+    find_records,
+    hashrate_of,
+    reply_time,
+    told,
+)
 from exporter.errors import DecodeError
 from exporter.model import MinerState, Pool, Reading
 from exporter.units import (
@@ -26,11 +33,14 @@ from exporter.units import (
     gigahashes_per_second,
     milliseconds,
     seconds,
+    unix_seconds,
     watts,
 )
 
 #: Windows of ``summary``, shortest first; the A10 has 30 seconds where others have 5.
 _WINDOWS: Final = ("5s", "30s", "1m", "5m", "15m", "av")
+#: A clock before this counts from the start of the board.
+_FIRST_REAL_TIME: Final = 1_000_000_000.0
 _STATE_WORDS: Final = {
     "in init": MinerState.STARTING,
     "in work": MinerState.MINING,
@@ -84,11 +94,27 @@ def _decode_pools(answers: Answers, context: DecodeContext, modules: tuple[Modul
     document = answers.optional_document("rpc pools")
     if document is None:
         return ()
-    pools = decode_pools(document, context)
+    pools = _placed(decode_pools(document, context), document, context.received_at)
     ping = positive(modules[0].number("PING")) if modules else None
     if ping is None:
         return pools
     return tuple(replace(pool, response_time=milliseconds(ping)) if pool.active else pool for pool in pools)
+
+
+def _placed(pools: tuple[Pool, ...], document: Any, received_at: float) -> tuple[Pool, ...]:
+    """`pools` with the time of the last share where the miner's clock counts from its start (A10 to A15)."""
+    now = reply_time(document)
+    if now is None or now >= _FIRST_REAL_TIME:
+        return pools
+    records = find_records(document, "POOLS", "rpc pools")
+    stamps = {told(record, "POOL", "rpc pools"): record.get("Last Share Time") for record in records}
+    return tuple(_with_share(pool, stamps.get(pool.pool), now, received_at) for pool in pools)
+
+
+def _with_share(pool: Pool, stamp: Any, now: float, received_at: float) -> Pool:
+    if pool.last_share is not None or not pool.accepted or not isinstance(stamp, int) or not 0 < stamp <= now:
+        return pool
+    return replace(pool, last_share=unix_seconds(received_at - (now - stamp)))
 
 
 def _with_modules(reading: Reading, modules: tuple[Module, ...]) -> Reading:

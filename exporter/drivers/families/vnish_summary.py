@@ -81,7 +81,7 @@ def decode_summary(document: Any, context: DecodeContext, measure: str | None) -
         hashrate=now,
         hashrate_average=average,
         hashrate_expected=unit(nominal) if unit is not None and nominal is not None else None,
-        hashrate_nameplate=unit(stock) if unit is not None and stock else None,
+        hashrate_nameplate=unit(stock) if unit is not None and stock is not None else None,
         hardware_errors=fields.count(miner, "hw_errors", where),
         power=drawn(miner, state, where),
         psus=_psus(miner, where),
