@@ -155,8 +155,9 @@ def test_a_failed_poll_removes_everything_volatile_at_once():
     assert samples[f'miner_poll_errors_total{{miner="{KEY}",reason="timeout"}}'] == 2.0
 
 
-def test_a_reading_beside_a_failed_poll_is_not_shown():
-    assert names_in(page_of(record(up=False, reading=full_reading()))) == DURABLE
+@pytest.mark.parametrize("up", [False, None])
+def test_a_reading_without_a_successful_poll_is_not_shown(up):
+    assert names_in(page_of(record(up=up, reading=full_reading()))) == DURABLE
 
 
 def test_after_a_restart_an_offline_miner_is_still_there():

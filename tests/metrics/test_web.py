@@ -393,9 +393,9 @@ def test_with_users_everything_asks_for_a_password(program: Program, serve: Serv
 def certificate(tmp_path: Path) -> TlsConfig:
     """A self-signed certificate for 127.0.0.1."""
     cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
-    words = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=127.0.0.1".split()
-    names = ["-addext", "subjectAltName=IP:127.0.0.1"]
-    subprocess.run([OPENSSL, *words, *names, "-keyout", key, "-out", cert], check=True, capture_output=True)
+    kind = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+    names = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run([OPENSSL, *kind, *names, "-keyout", key, "-out", cert], check=True, capture_output=True)
     return TlsConfig(cert, key)
 
 

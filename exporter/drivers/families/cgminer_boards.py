@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from exporter.drivers import fields
-from exporter.drivers.families.cgminer_records import KEY_UNITS, hashrate_of, told
+from exporter.drivers.families.cgminer_records import hashrate_of, told
 from exporter.model import Board, Fan, Temperature
 from exporter.units import HashesPerSecond, celsius, megahashes_per_second, megahertz, percent, rpm
 
@@ -217,17 +217,3 @@ def _completed(board: Board, other: Board | None) -> Board:
         if getattr(board, item.name) in (None, ()) and getattr(other, item.name) not in (None, ())
     }
     return replace(board, **changes)
-
-
-__all__ = [
-    "KEY_UNITS",
-    "WINDOWS",
-    "board_temperature",
-    "chain_boards",
-    "chain_fans",
-    "device_boards",
-    "is_chain",
-    "join_boards",
-    "record_fans",
-    "summed_rate",
-]
