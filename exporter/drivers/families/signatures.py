@@ -127,7 +127,7 @@ SIGNATURES: Final = (
     Signature(_VERSION, AURADINE, r"GCMINER|FLUXOS"),
     Signature(_SUMMARY, AURADINE, r'"Description"\s*:\s*"(GCMiner|FluxOS)'),
     Signature(_VERSION, SEALMINER, r"BDMINER"),
-    Signature(_VERSION, GOLDSHELL, r"INTCHAINS_QOMO|KDAMINER|BFGMINER"),
+    Signature(_VERSION, GOLDSHELL, r"INTCHAINS_QOMO|KDAMINER"),
     Signature(_VERSION, INNOSILICON, r"INNOMINER"),
     Signature(_SUMMARY, INNOSILICON, r'"Description"\s*:\s*"innominer'),
     Signature(_STATS, INNOSILICON, r'"Description"\s*:\s*"innominer|"STATS0"\s*:'),
