@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Protocol
 
 from flask import Flask
 
@@ -37,6 +38,22 @@ def age(then: float | None, now: float | None = None) -> str:
     return f"{seconds / 86400:.0f} d ago"
 
 
+class Named(Protocol):
+    """Something with a make and a model: an identity, a seen host."""
+
+    @property
+    def make(self) -> str | None: ...
+
+    @property
+    def model(self) -> str | None: ...
+
+
+def make_and_model(named: Named) -> str:
+    """Make and model without saying the make twice ("Bitaxe Gamma 601")."""
+    make, model = named.make or "", named.model or ""
+    return model if model.lower().startswith(make.lower()) and model else f"{make} {model}".strip()
+
+
 def register_filters(app: Flask) -> None:
     """Make the functions available in templates."""
-    app.jinja_env.filters.update(scaled=scaled, plain=plain, age=age)
+    app.jinja_env.filters.update(scaled=scaled, plain=plain, age=age, make_and_model=make_and_model)

@@ -54,9 +54,9 @@ def display_name(row: MinerRow, identity: Identity) -> str:
     if row.name:
         return row.name
     hostname = identity.hostname
-    if hostname and any(character.isdigit() for character in hostname):
-        return hostname
     tail = (row.last_address or row.key) if row.provisional else row.key.replace(":", "")[-4:]
+    if hostname and (any(character.isdigit() for character in hostname) or hostname.lower().endswith(tail)):
+        return hostname
     return f"{hostname or identity.model or identity.make or row.driver} {tail}"
 
 

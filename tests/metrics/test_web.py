@@ -487,6 +487,16 @@ def test_a_request_that_trickles_in_is_given_up(serve: Serve):
             assert b"miner_" not in slow.recv(4096)
 
 
+def test_an_answer_may_take_longer_than_a_request(program: Program, serve: Serve, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(web_server, "REQUEST_SECONDS", 0.2)
+
+    def slow() -> bool:
+        return not threading.Event().wait(0.4)
+
+    program.ready = slow  # type: ignore[method-assign]
+    assert serve().get("/-/ready").status_code == 200
+
+
 @pytest.mark.usefixtures("short_times")
 def test_an_answer_that_nobody_takes_is_given_up(program: Program, serve: Serve):
     for number in range(10, 3000):

@@ -63,8 +63,11 @@ def modules_in(answers: Answers) -> tuple[Module, ...]:
 
 
 def is_home_miner(modules: tuple[Module, ...]) -> bool:
-    """A Nano, a Mini or a Q: LVer is theirs alone, the Nano 3 has only its version."""
-    return any("LVer" in module.tokens or (module.text("Ver") or "").lower().startswith("nano") for module in modules)
+    """A Nano, a Mini or a Q: LVer is theirs alone, and so is what their version begins with."""
+    return any(
+        "LVer" in module.tokens or (module.text("Ver") or "").lower().startswith(("nano", "mini", "q-"))
+        for module in modules
+    )
 
 
 def decode_avalon_status(answers: Answers, context: DecodeContext) -> Reading:
