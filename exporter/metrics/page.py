@@ -45,7 +45,7 @@ def render(record: MinerRecord, options: RenderOptions, previous: MinerPage | No
 
 
 class PageStore:
-    """The pages of all miners. One thread writes, any number read.
+    """The pages of all miners. The engine's thread publishes, any number of threads read.
 
     Args:
         options: what of the catalogue is shown.
@@ -62,6 +62,7 @@ class PageStore:
     ) -> None:
         self._lock = threading.Lock()
         self._pages: dict[int, MinerPage] = {}
+        self._records: dict[int, MinerRecord] = {}  # what each page was made of
         self._holders: dict[str, int] = {}  # the miner of each key
         self._on_fault = on_fault
         self._specs = specs
@@ -74,43 +75,61 @@ class PageStore:
     # --- writing ------------------------------------------------------------------------------------------------
 
     def publish(self, record: MinerRecord) -> None:
-        """Render `record` and show it from now on; a retired one (`enabled` false) disappears."""
-        if record.enabled:
-            self.put(record.id, self._renderer.render(record, self._pages.get(record.id)))
-        else:
-            self.remove(record.id)
+        """Render `record` and show it from now on; a retired one (`enabled` false) disappears.
 
-    def put(self, miner_id: int, page: MinerPage) -> None:
-        """Show `page`. Another miner's row of the same key gives way: one series told twice spoils a whole scrape."""
-        with self._lock:
-            holder = self._holders.get(page.key, miner_id)
-            before = self._pages.get(miner_id)
-            if holder != miner_id:
-                log.warning("miner %s: the row of miner %d gives way to that of miner %d", page.key, holder, miner_id)
-                self._drop(holder)
-            if before is not None and before.key != page.key:
-                self._holders.pop(before.key, None)
-            self._pages[miner_id] = page
-            self._holders[page.key] = miner_id
+        Another miner's row of the same key gives way: one series told twice spoils a whole scrape.
+        """
+        if not record.enabled:
+            self.remove(record.id)
+            return
+        while True:
+            with self._lock:
+                renderer, previous = self._renderer, self._pages.get(record.id)
+            page = renderer.render(record, previous)
+            with self._lock:
+                # New options may have come meanwhile; a page under the old ones does not fit any more.
+                if renderer is self._renderer:
+                    self._show(record, page)
+                    return
 
     def remove(self, miner_id: int) -> None:
         with self._lock:
             self._drop(miner_id)
 
+    def configure(self, options: RenderOptions, records: Iterable[MinerRecord] = ()) -> None:
+        """Show all miners under new options (another collector, other label names), all at once; from any thread.
+
+        Args:
+            records: miners that are not shown yet. Those that are need not be given.
+        """
+        renderer = Renderer(options, specs=self._specs, on_fault=self._on_fault)
+        with self._lock:
+            shown = dict(self._records)
+        wanted = {record.id: record for record in records if record.enabled} | shown
+        pages = {miner_id: renderer.render(record) for miner_id, record in wanted.items()}
+        with self._lock:
+            now = {**{known: wanted[known] for known in wanted.keys() - shown.keys()}, **self._records}
+            self._renderer, self._pages, self._records, self._holders = renderer, {}, {}, {}
+            for miner_id, record in sorted(now.items()):
+                page = pages[miner_id] if wanted.get(miner_id) is record else renderer.render(record)
+                self._show(record, page)
+
+    def _show(self, record: MinerRecord, page: MinerPage) -> None:
+        holder, before = self._holders.get(page.key), self._pages.get(record.id)
+        if before is not None and before.key != page.key:
+            self._holders.pop(before.key, None)
+        if holder is not None and holder != record.id:
+            log.warning("miner %s: the row of miner %d gives way to that of miner %d", page.key, holder, record.id)
+            self._drop(holder)
+        self._pages[record.id] = page
+        self._records[record.id] = record
+        self._holders[page.key] = record.id
+
     def _drop(self, miner_id: int) -> None:
         page = self._pages.pop(miner_id, None)
         if page is not None:
+            del self._records[miner_id]
             self._holders.pop(page.key, None)
-
-    def configure(self, options: RenderOptions, records: Iterable[MinerRecord]) -> None:
-        """Show `records` under new options (another collector, other label names), all at once."""
-        renderer = Renderer(options, specs=self._specs, on_fault=self._on_fault)
-        pages = [(record.id, renderer.render(record)) for record in records if record.enabled]
-        with self._lock:
-            # Of two records of one key the later one is shown.
-            self._holders = {page.key: miner_id for miner_id, page in pages}
-            self._pages = {miner_id: page for miner_id, page in pages if self._holders[page.key] == miner_id}
-            self._renderer = renderer
 
     # --- reading ------------------------------------------------------------------------------------------------
 

@@ -106,6 +106,49 @@ def test_new_options_show_at_once():
     assert store.options == RenderOptions()
 
 
+def test_rows_that_are_published_while_options_change_fit_the_new_ones():
+    reading = Reading(power=1.0, boards=(Board("0", power=1.0, chips=(Chip("0", 50.0),)),))
+    store = PageStore()
+    faults: list[str] = []
+    stop = threading.Event()
+
+    def publish() -> None:
+        turn = 0
+        while not stop.is_set():
+            turn += 1
+            store.publish(record(turn % 20 + 1, reading=reading))
+            store.remove(turn % 7 + 1)
+
+    def scrape() -> None:
+        while not stop.is_set():
+            samples = samples_of(text_of(store))
+            faults.extend(series for series, value in samples.items() if "power_watts" in series and value != 1.0)
+
+    threads = [threading.Thread(target=work) for work in (publish, scrape)]
+    for thread in threads:
+        thread.start()
+    for turn in range(60):
+        store.configure(RenderOptions(chips=turn % 2 == 0))
+    stop.set()
+    for thread in threads:
+        thread.join(30.0)
+    assert faults == []
+    store.configure(RenderOptions(chips=True))
+    samples = samples_of(text_of(store))
+    chips = [series for series in samples if series.startswith("miner_chip_temperature_celsius")]
+    assert len(chips) == len(store) > 0
+
+
+def test_new_options_show_what_changed_meanwhile():
+    """Records given with the options are an older view: what the store has is newer."""
+    store = PageStore()
+    store.publish(record(1, reading=Reading(power=2.0)))
+    store.configure(RenderOptions(chips=True), [record(1, reading=Reading(power=1.0)), record(2)])
+    samples = samples_of(text_of(store))
+    assert samples['miner_power_watts{miner="02:00:00:00:00:01"}'] == 2.0
+    assert 'miner_up{miner="02:00:00:00:00:02"}' in samples
+
+
 def test_a_large_flock_comes_in_pieces():
     store = PageStore()
     for miner_id in range(4200):

@@ -13,12 +13,10 @@ from dataclasses import replace
 from typing import Any, Final
 
 from exporter.drivers import fields
-from exporter.drivers.families.cgminer_records import hashrate_of, told
+from exporter.drivers.families.cgminer_records import WINDOWS, hashrate_of, told
 from exporter.model import Board, Fan, Temperature
 from exporter.units import HashesPerSecond, celsius, megahashes_per_second, megahertz, percent, rpm
 
-#: Shortest window first; "av" stands for what nothing shorter is told for.
-WINDOWS: Final = ("5s", "30s", "1m", "5m", "15m", "30m", "av")
 _KINDS: Final = ("ASC", "PGA", "GPU", "CPU", "DEV")
 #: An average so far above the present rate is a counter that ran over (Baikal: 683 TH/s beside 854 MH/s).
 _RUN_OVER: Final = 100.0

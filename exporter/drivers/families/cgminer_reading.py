@@ -12,7 +12,13 @@ from exporter.drivers.api import Answers, DecodeContext
 from exporter.drivers.families import bitmain, whatsminer
 from exporter.drivers.families import cgminer_boards as boards
 from exporter.drivers.families import cgminer_extras as extras
-from exporter.drivers.families.cgminer_records import decode_pools, decode_summary, find_records, hashrate_of
+from exporter.drivers.families.cgminer_records import (
+    WINDOWS,
+    decode_pools,
+    decode_summary,
+    find_records,
+    hashrate_of,
+)
 from exporter.drivers.families.cgminer_replies import reply
 from exporter.drivers.families.recognise import pool_records, rates_certain
 from exporter.errors import DecodeError
@@ -85,7 +91,7 @@ def _decode_summary(document: Any, *, certain: bool) -> Reading:
     record = records[0]
     if whatsminer.is_whatsminer(record):
         return whatsminer.complete(reading, record)
-    now = hashrate_of(record, *boards.WINDOWS, where="rpc summary") if certain else None
+    now = hashrate_of(record, *WINDOWS, where="rpc summary") if certain else None
     found = reading.blocks_found
     if found and (accepted := fields.count(record, "Accepted", "rpc summary")) is not None and found >= accepted:
         found = None  # StrongU counts its shares there
@@ -111,7 +117,7 @@ def _with_devices(
     if certain and reading.hashrate is None:
         reading = replace(
             reading,
-            hashrate=boards.summed_rate(devices, *boards.WINDOWS[:-1]),
+            hashrate=boards.summed_rate(devices, *WINDOWS[:-1]),
             hashrate_average=reading.hashrate_average or boards.summed_rate(devices, "av"),
         )
     told: tuple[Board, ...] = ()

@@ -44,7 +44,7 @@ KEY_UNITS: Final[tuple[tuple[str, RateUnit], ...]] = (
     ("THS", terahashes_per_second),
 )
 #: Windows of a hash rate, shortest first.
-WINDOWS: Final = ("5s", "1m", "5m", "15m", "30m", "av")
+WINDOWS: Final = ("5s", "20s", "30s", "rolling", "1m", "5m", "15m", "30m", "av")
 
 #: Keys of one record that say nothing the catalogue asks for, or say it a second time.
 UNUSED_SUMMARY_KEYS: Final = (

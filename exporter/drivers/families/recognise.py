@@ -154,7 +154,7 @@ def can_poll(answers: Answers) -> bool:
     if not records or not pool_records(pools):
         return False
     try:
-        told = hashrate_of(records[0], *WINDOWS, "30s", where="rpc summary") is not None
+        told = hashrate_of(records[0], *WINDOWS, where="rpc summary") is not None
         fields.count(records[0], "Elapsed", "rpc summary")
     except DecodeError:
         return False

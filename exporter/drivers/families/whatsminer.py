@@ -11,8 +11,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from exporter.drivers import fields
-from exporter.drivers.families.cgminer_boards import WINDOWS
-from exporter.drivers.families.cgminer_records import hashrate_of, told
+from exporter.drivers.families.cgminer_records import WINDOWS, hashrate_of, told
 from exporter.model import DeviceError, Fan, Identity, Psu, Reading, Temperature
 from exporter.text import normal_mac
 from exporter.units import (
