@@ -113,6 +113,13 @@ def started(
 class _Host:
     device: SimulatedDevice
     kept: dict[tuple[bytes, bool], tuple[bytes, bool]] = field(default_factory=dict)
+    asked: dict[bytes, bool] = field(default_factory=dict)  # what to render ahead, and whether it came over HTTP
+
+    def render_ahead(self) -> None:
+        """Render anew what was asked so far, so that a round waits for nothing."""
+        self.kept.clear()
+        for data, http in self.asked.items():
+            _ = self.http(data) if http else self.rpc(data)
 
     def http(self, data: bytes) -> tuple[bytes, bool]:
         """The bytes of the answer, and whether the connection stays."""
@@ -125,6 +132,7 @@ class _Host:
             known = b"" if response.drop else _encode(response), not response.drop
             if not body and not (signed and response.status == 401):
                 self.kept[line, signed] = known
+                self.asked[data] = True
         policy = self.device.http_policy
         stays = known[1] and policy.keep_alive and not policy.silent_close
         return known[0], stays and b"\r\nconnection: close" not in head.lower()
@@ -133,6 +141,7 @@ class _Host:
         """The bytes of the reply; the connection always ends."""
         known = self.kept.get((data, False))
         if known is None:
+            self.asked[data] = False
             reply = self.device.rpc(data)
             known = self.kept[data, False] = (reply or b"") + b"\0", False
         return known
@@ -206,7 +215,7 @@ class _Server:
         if word == "advance":
             self._clock.advance(float(value))
             for host in self._hosts.values():
-                host.kept.clear()
+                host.render_ahead()
         elif word != "served":
             return False
         sys.stdout.write(f"{self.served}\n")

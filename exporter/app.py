@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import resource
@@ -27,6 +28,7 @@ from exporter.engine.engine import Engine
 from exporter.engine.exchange import Exchange
 from exporter.engine.sessions import Sessions
 from exporter.errors import FlockwatchError, UsageError
+from exporter.memory import settle
 from exporter.metrics.catalog import RenderOptions
 from exporter.metrics.page import PageStore
 from exporter.metrics.selfmetrics import SelfMetrics
@@ -94,11 +96,11 @@ class App:
         metrics_addr = self._options.metrics_addr or self.settings.metrics.addr
         ui_addr = self._options.ui_addr or self.settings.http.addr
         with contextlib.ExitStack() as stack:
+            self._engine = engine
             metrics.start(metrics_addr.host, metrics_addr.port)
             stack.callback(metrics.stop)
             engine.start(self._handlers(engine))
             stack.callback(engine.stop)
-            self._engine = engine
             tls = self._web_config.tls
             ui = BoundedServer(
                 create_app(engine.api),
@@ -109,6 +111,8 @@ class App:
             ui.start(ui_addr.host, ui_addr.port)
             stack.callback(ui.stop)
             self._catch_signals()
+            gc.collect()
+            settle()
             self._self_metrics.config_reloaded(True, time.time())
             log.info("ready", extra={"version": __version__, "metrics": metrics.port, "ui": ui.port})
             while not self._stop.wait(1.0):
@@ -149,7 +153,7 @@ class App:
                 if later:
                     log.warning("these settings take effect at the next start: %s", ", ".join(later))
                 self._engine.apply(settings, drivers)
-                self._page.configure(self._render_options(settings), self._engine.snapshot().miners)
+                self._page.configure(self._render_options(settings))
             except FlockwatchError as error:
                 log.error("reload failed, the running configuration stays: %s", error)  # noqa: TRY400 - one line
                 self._self_metrics.config_reloaded(False, time.time())

@@ -26,6 +26,7 @@ from exporter.engine.search import Find, Searcher, SearchProgress, SearchResult
 from exporter.engine.sessions import Sessions
 from exporter.engine.streams import Streams
 from exporter.errors import FlockwatchError, MinerError, UsageError
+from exporter.memory import settle
 from exporter.model import Identity
 from exporter.store.database import Database
 from exporter.units import UnixSeconds
@@ -204,6 +205,8 @@ class Engine:
             self._meter.discovery_run("network", probed=result.tried, found=len(result.finds), adopted=adopted)
             self._count_targets()
             await self._db.commit()
+            if adopted:
+                settle()
             return result
 
     async def _take(self, find: Find) -> bool:
