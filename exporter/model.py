@@ -214,6 +214,7 @@ class Reading:
     best_share_difficulty: Difficulty | None = None
     session_best_share_difficulty: Difficulty | None = None
     blocks_found: float | None = None
+    block_templates: float | None = None
     network_difficulty: Difficulty | None = None
     memory_free: tuple[tuple[str, Bytes], ...] = ()  # (region, free bytes)
     wifi_signal: DecibelMilliwatts | None = None

@@ -43,7 +43,8 @@ class _TinyDB(tinydb.TinyDB):
 class Database:
     """Inventory, settings and credentials. No measured value is stored.
 
-    Tables: `miners`, `models`, `api_keys`, `passwords`, `credentials`, `settings`. All changes come from one thread
+    Tables: `miners`, `models`, `api_keys`, `passwords`, `credentials`, `settings`,
+    `unconfigured_devices`, `miner_commands`. All changes come from one thread
     (the engine's); rows may be read from any thread. A change is in memory at once and on disk after about
     `FLUSH_DELAY`; who must be sure awaits `commit`. Use `open` to make one.
     """
@@ -64,6 +65,8 @@ class Database:
         self.passwords: Final = tables.passwords
         self.credentials: Final = tables.credentials
         self.settings: Final = tables.settings
+        self.unconfigured_devices: Final = tables.unconfigured_devices
+        self.miner_commands: Final = tables.miner_commands
 
     @classmethod
     def open(

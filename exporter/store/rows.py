@@ -146,3 +146,45 @@ class SettingRow:
     id: int
     key: str
     value: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class UnconfiguredDevice:
+    """A USB board that was plugged in and that nobody has named yet (staging).
+
+    Attributes:
+        key: the label `miner` it will have.
+        status, state: the words of the boot states.
+        dumped_*: from the boot dump of its configuration; secrets are masked before they come here.
+        config_json: the whole dumped configuration, secrets masked.
+    """
+
+    id: int
+    key: str
+    vendor_id: str
+    product_id: str
+    dev_path: str | None = None
+    port_path: str | None = None
+    serial_number: str | None = None
+    mac: str | None = None
+    discovered_at: UnixSeconds | None = None
+    status: str | None = None
+    state: str | None = None
+    dumped_pool_url: str | None = None
+    dumped_wallet_address: str | None = None
+    dumped_firmware_version: str | None = None
+    config_json: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MinerCommand:
+    """A command for a USB miner; `status` is pending, running, complete or error (then `error` says why)."""
+
+    id: int
+    miner_id: int
+    command: str
+    status: str = "pending"
+    payload: str | None = None
+    error: str | None = None
+    created_at: UnixSeconds | None = None
+    ended_at: UnixSeconds | None = None

@@ -12,6 +12,7 @@ from exporter.store.migrations import META, MIGRATIONS, Migration, meta_of, migr
 from exporter.store.secret_tables import ApiKeysTable, CredentialsTable, PasswordsTable
 from exporter.store.table import Journal, RowTable
 from exporter.store.tables import MinersTable, ModelsTable, SettingsTable
+from exporter.store.usb_tables import MinerCommandsTable, UnconfiguredDevicesTable
 
 
 class TableSet:
@@ -24,9 +25,22 @@ class TableSet:
         self.models: Final = ModelsTable(journal)
         self.credentials: Final = CredentialsTable(journal)
         self.settings: Final = SettingsTable(journal)
+        self.unconfigured_devices: Final = UnconfiguredDevicesTable(journal)
+        self.miner_commands: Final = MinerCommandsTable(journal)
 
     def __iter__(self) -> Iterator[RowTable[Any]]:
-        return iter((self.miners, self.models, self.api_keys, self.passwords, self.credentials, self.settings))
+        return iter(
+            (
+                self.miners,
+                self.models,
+                self.api_keys,
+                self.passwords,
+                self.credentials,
+                self.settings,
+                self.unconfigured_devices,
+                self.miner_commands,
+            )
+        )
 
     def load(self, document: RawDocument, source: str) -> None:
         """Fill the tables from a document of the present schema.
