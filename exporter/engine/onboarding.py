@@ -1,0 +1,118 @@
+"""From "plugged in" to "one of the flock": the onboarding transaction of USB boards."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from exporter.errors import UsageError
+from exporter.model import Identity
+from exporter.store.database import Database
+from exporter.store.rows import MinerRow, UnconfiguredDevice
+from exporter.text import clean_text
+
+#: What a person may say a miner mines.
+CURRENCIES: Final = ("BTC", "BCH", "DGB", "DOGE", "LTC", "NMC", "XEC", "OTHER")
+_LONGEST_NAME: Final = 64
+_LONGEST_NOTE: Final = 256
+
+
+class UnknownDeviceError(UsageError):
+    """No such device waits."""
+
+
+class TakenError(UsageError):
+    """The name, or the board itself, is in the flock already."""
+
+
+def onboard(
+    db: Database,
+    device_id: int,
+    name: str,
+    currency: str,
+    chipset: str | None = None,
+    location_notes: str | None = None,
+) -> MinerRow:
+    """Move a waiting device into the flock: all or nothing, also across a crash (one transaction, one write).
+
+    The row starts `Inactive`, as documented; the engine then adopts a board that is still plugged in at once, as a
+    re-connection.
+
+    Raises:
+        UnknownDeviceError: no device with this id waits.
+        TakenError: another miner has this name, or the board is known already.
+        UsageError: a field is missing or too long; the message names it.
+    """
+    wanted = checked_name(db, name)
+    if currency not in CURRENCIES:
+        raise UsageError(f"currency: must be one of {', '.join(CURRENCIES)}, got {clean_text(currency, 20)!r}")
+    chip = _note("chipset", chipset)
+    notes = _note("location_notes", location_notes)
+    device = db.unconfigured_devices.get(device_id)
+    if device is None:
+        raise UnknownDeviceError(f"no device with the id {device_id} waits; `flockwatch devices list` shows them")
+    if db.miners.by_key(device.key) is not None:
+        raise TakenError(f"the board {device.key} is in the flock already")
+    with db.transaction():
+        row = db.miners.insert(**_copied(device), name=wanted, currency=currency, chipset=chip, location_notes=notes)
+        db.unconfigured_devices.delete(device_id)
+    return row
+
+
+def _copied(device: UnconfiguredDevice) -> dict[str, object]:
+    """All that the waiting device told, under the names of the flock's table."""
+    wallet = device.dumped_wallet_address
+    return {
+        "key": device.key,
+        "driver": "nerdminer",
+        "mac": device.mac,
+        "serial": device.serial_number if device.key.startswith("serial:") else None,
+        "port_path": device.port_path,
+        "dev_path": device.dev_path,
+        "attrs_idVendor": device.vendor_id,
+        "attrs_idProduct": device.product_id,
+        "attrs_serial": device.serial_number,
+        "auto_discovered": True,
+        "status": "Inactive",
+        "state": device.state,
+        "pool_url": device.dumped_pool_url,
+        "wallet_address": wallet,
+        "nerdminer_vrs": device.dumped_firmware_version,
+        "last_config_json": device.config_json,
+        "identity": Identity(
+            mac=device.mac,
+            make="NerdMiner",
+            firmware="NerdMiner",
+            firmware_version=device.dumped_firmware_version,
+        ),
+    }
+
+
+def checked_name(db: Database, name: str) -> str:
+    """A miner's name as it will be kept.
+
+    Raises:
+        TakenError: another miner is called so.
+        UsageError: it is empty, too long or not printable.
+    """
+    wanted = clean_text(name, _LONGEST_NAME + 1)
+    if wanted is None or wanted != name.strip() or len(wanted) > _LONGEST_NAME:
+        raise UsageError(f"name: must be 1 to {_LONGEST_NAME} printable characters")
+    if any(row.name is not None and row.name.casefold() == wanted.casefold() for row in db.miners.all()):
+        raise TakenError(f"name: another miner is called {wanted!r}")
+    return wanted
+
+
+def suggested_name(device: UnconfiguredDevice) -> str | None:
+    """The worker of the dumped pool user ("bc1q....garage" -> "garage"), to fill the form with."""
+    user = device.dumped_wallet_address or ""
+    _, dot, worker = user.partition(".")
+    return clean_text(worker, _LONGEST_NAME) if dot else None
+
+
+def _note(field: str, text: str | None) -> str | None:
+    if text is None or not text.strip():
+        return None
+    cleaned = clean_text(text, _LONGEST_NOTE + 1)
+    if cleaned is None or len(cleaned) > _LONGEST_NOTE:
+        raise UsageError(f"{field}: must be at most {_LONGEST_NOTE} printable characters")
+    return cleaned
