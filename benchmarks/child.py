@@ -8,6 +8,7 @@ Its CPU is its own: servers, peers and earlier measurements are other processes.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import json
 import os
 import resource
@@ -51,9 +52,9 @@ def main() -> None:
     words = sys.argv[1:]
     if words[0] == FLAG:
         words.pop(0)
-        for name in EXTRAS:
-            sys.modules[name] = None  # type: ignore[assignment] - the import fails as where it is not installed
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        for name in EXTRAS:  # None: importing it fails as where it is not installed
+            sys.modules[name] = None  # type: ignore[assignment]
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     module, _, function = words[0].partition(":")
     result = getattr(importlib.import_module(module), function)(**json.loads(words[1]))

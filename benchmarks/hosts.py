@@ -34,6 +34,11 @@ _ROOM: Final = 65536
 _BEGINNING: Final = 1_760_000_000.0
 
 
+def mac_of(number: int) -> str:
+    """The MAC of the host that stands at this place of the specification."""
+    return make_mac(mix(7, number))
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
     """Where the hosts listen."""
@@ -169,14 +174,14 @@ def _encode(response: Response) -> bytes:
 
 class _Server:
     def __init__(self, specification: Mapping[str, Any]) -> None:
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         self._clock = Clock(_BEGINNING if specification["frozen"] else None)
         compact = 0.0 if specification["frozen"] else 5.0
         self._keeps = specification["frozen"]
         self._hosts: dict[str, _Host] = {}
         for number, (address, (kind, model)) in enumerate(specification["hosts"].items()):
-            spec = DeviceSpec(kind, model, address, make_mac(mix(7, number)), seed=mix(7, number))
+            spec = DeviceSpec(kind, model, address, mac_of(number), seed=mix(7, number))
             self._hosts[address] = _Host(build_device(spec, self._clock, compact=compact))
         self._epoll = select.epoll()
         self._listeners: dict[int, tuple[socket.socket, bool]] = {}

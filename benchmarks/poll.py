@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import statistics
 import time
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from benchmarks import child, hosts
 #: Longer than any benchmark: rounds are started by hand.
 _NEVER: Final = 86400.0
 _STATUS_SECONDS: Final = 15.0
-_AT_ONCE: Final = 512
+_AT_ONCE: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,19 +56,22 @@ def measure(kind: str, model: str, telemetry: bool, miners: int, rounds: int) ->
     from exporter.app import _loop_factory
 
     with (
-        hosts.started({address: (kind, model) for address in addresses(miners)}) as running,
+        hosts.started(dict.fromkeys(addresses(miners), (kind, model))) as running,
         asyncio.Runner(loop_factory=_loop_factory()) as runner,
     ):
         return runner.run(_measure(running, telemetry, addresses(miners), rounds))
 
 
 async def _measure(running: hosts.Hosts, telemetry: bool, every: list[str], rounds: int) -> dict[str, Any]:
+    from exporter.memory import settle
     from exporter.metrics.catalog import RenderOptions
     from exporter.metrics.page import PageStore
 
-    page = PageStore(RenderOptions(chips=True))
+    page = PageStore(RenderOptions(chips=telemetry))
     flock = await _Round.of_hosts(running, every, page)
     await flock.poll(telemetry=True)
+    gc.collect()
+    settle()
     spent, requests = [], 0
     for _ in range(rounds):
         await asyncio.to_thread(running.advance, _STATUS_SECONDS)
@@ -112,7 +116,7 @@ class _Round:
         sessions = Sessions(None, exchange, lambda *_: (), create_keys=False)
         ports = {"http_ports": (running.ports.http,), "api_ports": (running.ports.rpc,)}
         searcher = Searcher(exchange, drivers, lambda _: True, sessions.prepare, **ports, timeout=1.0)
-        meter, limit = SelfMetrics(), asyncio.Semaphore(_AT_ONCE)
+        meter, limit = SelfMetrics(), asyncio.Semaphore(512)
         settings = PollSettings(_NEVER, _NEVER)
 
         async def one(number: int, address: str) -> Miner:
@@ -148,13 +152,14 @@ class _Round:
         return cls(miners, wire)
 
     async def poll(self, *, telemetry: bool) -> None:
-        """Poll every miner once, with or without the slow loop."""
-        for miner in self.miners:
-            miner.state.telemetry_due = 0.0 if telemetry else float("inf")
-            miner.poller.start(0.0)
-        await asyncio.sleep(0)
-        while any(miner.poller._task is not None or miner.poller._timer is not None and miner.poller.due - time.monotonic() < 1 for miner in self.miners):
-            await asyncio.sleep(0.02)
+        """Poll every miner once, with or without the slow loop; some at a time, as a spread flock comes due."""
+        waiting = iter(self.miners)
+
+        async def worker() -> None:
+            for miner in waiting:
+                await miner.poller.poll_now(telemetry=telemetry)
+
+        await asyncio.gather(*(worker() for _ in range(_AT_ONCE)))
 
     async def close(self) -> None:
         for miner in self.miners:
@@ -162,11 +167,41 @@ class _Round:
         await self._wire.close()
 
 
+def report(case: Case, *, plain: bool, miners: int, rounds: int) -> None:
+    """Measure one case and print its line."""
+    result = child.measured(
+        "benchmarks.poll:measure",
+        plain=plain,
+        kind=case.kind,
+        model=case.model,
+        telemetry=case.telemetry,
+        miners=miners,
+        rounds=rounds,
+    )
+    if result["up"] != miners:
+        raise SystemExit(f"{case.name}: only {result['up']} of {miners} miners answered")
+    least, middle = min(result["ms"]), statistics.median(result["ms"])
+    print(
+        f"{case.name:<18} {'standard library' if plain else 'with the extras ':<16} {least:6.3f} ms CPU a poll"
+        f" (median {middle:.3f}) = {least / case.bar_ms:4.2f} x the bar of {case.bar_ms:.2f};"
+        f" {result['requests']:.0f} requests, {result['samples']:.0f} samples",
+        flush=True,
+    )
+
+
+def main(words: list[str] | None = None) -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--miners", type=int, default=1000)
+    arguments.add_argument("--quick", action="store_true", help="a fifth of the miners")
+    chosen = arguments.parse_args(words)
+    miners = max(50, chosen.miners // 5) if chosen.quick else chosen.miners
+    for plain in (True, False) if child.has_extras() else (True,):
+        for case in CASES:
+            # The slow loop asks seven times as much.
+            report(case, plain=plain, miners=max(50, miners // 4) if case.telemetry else miners, rounds=5)
+    if not child.has_extras():
+        print(f"with the extras: not measured, {', '.join(child.EXTRAS)} are not all installed")
+
+
 if __name__ == "__main__":
-    import sys
-    only = sys.argv[1:]
-    for case in CASES:
-        if only and not any(o in case.name for o in only): continue
-        for plain in (True, False):
-            r = child.measured("benchmarks.poll:measure", plain=plain, kind=case.kind, model=case.model, telemetry=case.telemetry, miners=1000 if not case.telemetry else 300, rounds=5)
-            print(f"{case.name:20} {'plain' if plain else 'extras':7} min {min(r['ms']):.3f} median {statistics.median(r['ms']):.3f} bar {case.bar_ms}", r["up"], r["requests"], r["samples"], flush=True)
+    main()

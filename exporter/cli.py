@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, NoReturn
 
 from exporter import __version__
 from exporter.errors import FlockwatchError, UsageError
@@ -27,10 +27,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return command(options)
     except UsageError as error:
-        sys.stderr.write(f"flockwatch: {error}\n")
+        _complain(str(error))
         return 2
     except FlockwatchError as error:
-        sys.stderr.write(f"flockwatch: {error}\n")
+        _complain(str(error))
         return 1
     except KeyboardInterrupt:
         return _INTERRUPTED
@@ -40,69 +40,118 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
+def _complain(message: str) -> None:
+    """Tell the person at the keyboard; a configuration with several faults has a line for each."""
+    sys.stderr.write("".join(f"flockwatch: {line}\n" for line in message.splitlines()))
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, without the whole usage before it."""
+
+    def error(self, message: str) -> NoReturn:
+        _complain(f"{message}; `{self.prog} --help` shows how")
+        raise SystemExit(2)
+
+
 def _shared() -> argparse.ArgumentParser:
     shared = argparse.ArgumentParser(add_help=False)
     group = shared.add_argument_group("global options")
-    default = argparse.SUPPRESS
-    group.add_argument("--config.file", dest="config_file", type=Path, metavar="FILE", default=default)
-    group.add_argument("--log.level", dest="log_level", choices=LEVELS, default=default)
-    group.add_argument("--log.format", dest="log_format", choices=FORMATS, default=default)
+
+    def add(option: str, text: str, **more: Any) -> None:
+        group.add_argument(option, dest=option[2:].replace(".", "_"), default=argparse.SUPPRESS, help=text, **more)
+
+    add("--config.file", "the configuration (default: targets.yml)", type=Path, metavar="FILE")
+    add("--log.level", f"{', '.join(LEVELS)} (default: info for run, else warning)", choices=LEVELS, metavar="LEVEL")
+    add("--log.format", f"{' or '.join(FORMATS)} (default: {FORMATS[0]})", choices=FORMATS, metavar="FORMAT")
     return shared
 
 
 def _parser() -> argparse.ArgumentParser:
     shared = _shared()
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="flockwatch",
         description="Finds Bitcoin miners on the network and on USB, and shows them as Prometheus metrics.",
+        epilog="`flockwatch COMMAND --help` tells more. Exit status: 0 done, 1 failed, 2 something for you to mend.",
         parents=[shared],
     )
     parser.add_argument("--version", action="version", version=f"flockwatch {__version__}")
-    parser.set_defaults(config_file=Path("targets.yml"), log_level=None, log_format="logfmt")
+    parser.set_defaults(config_file=Path("targets.yml"), log_level=None, log_format=FORMATS[0])
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
-    def add(name: str, command: Command, text: str) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=text, description=text, parents=[shared])
+    def add(name: str, command: Command, text: str, more: str = "") -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=f"{text} {more}", parents=[shared])
         sub.set_defaults(command=command)
         return sub
 
-    run = add("run", _run, "Run the exporter and the web UI.")
-    run.add_argument("--web.listen-address", dest="metrics_addr", metavar="HOST:PORT", help="the metrics listener")
-    run.add_argument("--ui.listen-address", dest="ui_addr", metavar="HOST:PORT", help="the web UI and REST API")
-    run.add_argument("--web.config.file", dest="web_config", type=Path, metavar="FILE", help="TLS and basic auth")
-    run.add_argument("--yes", action="store_true", help="accept networks larger than a /16")
+    run = add(
+        "run",
+        _run,
+        "Run the exporter and the web UI.",
+        "SIGHUP re-reads the configuration, SIGINT and SIGTERM end the program.",
+    )
+    run.add_argument(
+        "--web.listen-address",
+        dest="metrics_addr",
+        metavar="HOST:PORT",
+        help="where Prometheus scrapes (default: metrics.addr of the configuration)",
+    )
+    run.add_argument(
+        "--ui.listen-address",
+        dest="ui_addr",
+        metavar="HOST:PORT",
+        help="the web UI and REST API (default: http.addr of the configuration)",
+    )
+    run.add_argument(
+        "--web.config.file",
+        dest="web_config",
+        type=Path,
+        metavar="FILE",
+        help="TLS and basic auth of both, in the format of Prometheus' exporter-toolkit",
+    )
+    _accept_large(run)
 
     scan = add("scan", _scan, "Search networks once and show what is there; nothing is stored.")
-    scan.add_argument("cidr", nargs="*", help="networks or addresses (default: those of the configuration)")
-    scan.add_argument("--yes", action="store_true", help="accept networks larger than a /16")
+    scan.add_argument(
+        "cidr", nargs="*", help="networks such as 192.168.1.0/24, or addresses (default: those of the configuration)"
+    )
     scan.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    _accept_large(scan)
 
-    rescan = add("rescan", _rescan, "Have the running program poll a miner, or search all networks, at once.")
-    rescan.add_argument("miner", nargs="?", help="id, MAC, name or address (default: search)")
+    rescan = add("rescan", _rescan, "Have the running program poll a miner, or search its networks, at once.")
+    rescan.add_argument("miner", nargs="?", help="id, MAC, name or address of a miner (default: search)")
 
-    try_ = add("try", _try, "Show one miner's reading and its samples.")
-    try_.add_argument("host", help="address, or address:port")
-    try_.add_argument("--driver", help="driver_type to use (default: found out by probing)")
+    try_ = add("try", _try, "Show one miner's reading and its samples; nothing is stored.")
+    _one_miner(try_)
 
-    record = add("record", _record, "Write a redacted fixture folder of one miner's answers.")
-    record.add_argument("host", help="address, or address:port")
-    record.add_argument("--driver", help="driver_type to use (default: found out by probing)")
-    record.add_argument("--output", type=Path, default=Path("fixtures"), help="folder to write into")
+    record = add("record", _record, "Write one miner's answers, redacted, as a folder for a bug report or a test.")
+    _one_miner(record)
+    record.add_argument(
+        "--output", type=Path, default=Path("fixtures"), metavar="FOLDER", help="where to (default: fixtures)"
+    )
 
     check = add("check-config", _check_config, "Check a configuration file.")
-    check.add_argument("file", nargs="?", type=Path, help="default: --config.file")
-    check.add_argument("--yes", action="store_true", help="accept networks larger than a /16")
+    check.add_argument("file", nargs="?", type=Path, help="the file (default: that of --config.file)")
+    _accept_large(check)
 
-    drivers = add("drivers", _drivers, "Show the drivers.")
-    drivers.add_argument("action", choices=("list",))
+    drivers = add("drivers", _drivers, "Show the drivers in use and the files that were rejected.")
+    drivers.add_argument("action", choices=("list",), help="what to do with them")
 
     backup = add("backup", _backup, "Write a copy of the database, also while the program runs.")
-    backup.add_argument("file", type=Path)
+    backup.add_argument("file", type=Path, help="where to; it holds API keys, so only you may read it")
     backup.add_argument("--force", action="store_true", help="overwrite an existing file")
 
     restore = add("restore", _restore, "Put a backup in the place of the database; the program must not run.")
-    restore.add_argument("file", type=Path)
+    restore.add_argument("file", type=Path, help="a backup; the old database is kept beside the new one")
     return parser
+
+
+def _accept_large(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--yes", action="store_true", help="accept networks larger than a /16")
+
+
+def _one_miner(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("host", help="address or name, or either with a port: 192.168.1.50, 192.168.1.50:8080")
+    parser.add_argument("--driver", metavar="NAME", help="the driver to use (default: found out by asking the miner)")
 
 
 # The subcommands import what they need when they are called, so that `--help` and errors are quick.

@@ -14,6 +14,8 @@ from typing import Any
 from simulator.control import ControlServer
 from simulator.devices.base import DeviceSpec
 from simulator.fleet import DEFAULT_BASE, default_fleet, read_fleet
+from simulator.serial_miners import SerialHub
+from simulator.serial_options import add_serial_options, serial_hub
 from simulator.simulation import (
     HTTP_PORT,
     RPC_PORT,
@@ -39,6 +41,7 @@ def parser() -> argparse.ArgumentParser:
         "--compact", type=float, default=0.0, metavar="SECONDS", help="use an answer again, for benches"
     )
     result.add_argument("--json", action="store_true", help="one JSON line when ready")
+    add_serial_options(result)
     result.add_argument("--log-level", default="warning", choices=["debug", "info", "warning", "error"])
     return result
 
@@ -60,19 +63,25 @@ def chosen_ports(arguments: argparse.Namespace, address: str) -> tuple[int, int]
     )
 
 
-def ready_lines(simulation: Simulation, control: ControlServer | None, *, as_json: bool) -> list[str]:
+def ready_lines(
+    simulation: Simulation, control: ControlServer | None, *, as_json: bool, serial: SerialHub | None = None
+) -> list[str]:
     """What is said when all devices listen."""
     devices = [host.describe() for host in simulation.hosts.values()]
     if as_json:
         document: dict[str, Any] = {"ready": True, "devices": devices}
         if control is not None:
             document["control_port"] = control.port
+        if serial is not None:
+            document |= {"serial": serial.describe(), "serial_lines": serial.lines_path}
         return [json.dumps(document)]
     http = sorted({device["http_port"] for device in devices if device["http_port"]})
     rpc = sorted({device["rpc_port"] for device in devices if device["rpc_port"]})
     ports = f"HTTP {_ports(http)}, CGMiner {_ports(rpc)}"
     first, last = (devices[0]["address"], devices[-1]["address"]) if devices else ("-", "-")
     line = f"ready: {len(devices)} devices, {first} to {last}, {ports}"
+    if serial is not None:
+        line += f", {len(serial.slots)} boards in {serial.folder}"
     return [line if control is None else f"{line}, control http://127.0.0.1:{control.port}/__sim__/truth"]
 
 
@@ -80,7 +89,7 @@ def _ports(ports: list[int]) -> str:
     return "none" if not ports else str(ports[0]) if len(ports) == 1 else "various ports"
 
 
-async def serve(specs: list[DeviceSpec], arguments: argparse.Namespace) -> None:
+async def serve(specs: list[DeviceSpec], arguments: argparse.Namespace, serial: SerialHub | None) -> None:
     """Run the flock until SIGINT or SIGTERM."""
     http, rpc = chosen_ports(arguments, specs[0].address) if specs else (0, 0)
     simulation = Simulation(
@@ -94,18 +103,22 @@ async def serve(specs: list[DeviceSpec], arguments: argparse.Namespace) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    control = ControlServer(simulation) if arguments.control_port is not None else None
+    control = ControlServer(simulation, serial) if arguments.control_port is not None else None
     try:
         await simulation.start()
+        if serial is not None:
+            serial.start()
         if control is not None:
             await control.start(arguments.control_port)
-        for line in ready_lines(simulation, control, as_json=arguments.json):
+        for line in ready_lines(simulation, control, as_json=arguments.json, serial=serial):
             sys.stdout.write(line + "\n")
         sys.stdout.flush()
         await stop.wait()
     finally:
         if control is not None:
             await control.close()
+        if serial is not None:
+            await serial.aclose()
         await simulation.close()
 
 
@@ -119,11 +132,12 @@ def main(arguments: list[str] | None = None) -> int:
             specs = read_fleet(options.fleet, seed=options.seed, base=options.base)
         else:
             specs = default_fleet(options.count, options.seed, options.base)
+        serial = serial_hub(options)
     except (ValueError, OSError) as error:
         sys.stderr.write(f"simulator: {error}\n")
         return 2
     try:
-        asyncio.run(serve(specs, options))
+        asyncio.run(serve(specs, options, serial))
     except OSError as error:
         sys.stderr.write(f"simulator: cannot listen: {error}; try --http-port and --rpc-port, or another --base\n")
         return 1

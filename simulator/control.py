@@ -9,6 +9,10 @@ Loopback only, JSON in and out::
     POST /__sim__/remove {"address": A}
     POST /__sim__/mode   {"address": A, "mode": NAME}, or "pause": true, or "hardware": "fan"
     POST /__sim__/clock  {"freeze": true or UNIX} | {"advance": SECONDS} | {"run": true}
+    POST /__sim__/serial {"path": P, "plug": true|false, "node": ..., "port_path": ..., "scenario": NAME,
+                          "reset": true, "dtr": true|false, "rts": true|false}   what is given is done in this order
+
+Boards on pseudo-terminals stand in the truth under the paths of their ports.
 """
 
 from __future__ import annotations
@@ -17,9 +21,11 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from typing import Any
+from urllib.parse import unquote
 
 from simulator.devices.base import DeviceSpec
 from simulator.fleet import make_mac
+from simulator.serial_miners import SerialHub
 from simulator.simulation import Simulation, describe_fault_options
 
 _REASONS = {200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed"}
@@ -30,8 +36,9 @@ _PATIENCE = 10.0
 class ControlServer:
     """The listener; `port` is the one in use."""
 
-    def __init__(self, simulation: Simulation) -> None:
+    def __init__(self, simulation: Simulation, serial: SerialHub | None = None) -> None:
         self.simulation = simulation
+        self.serial = serial
         self.port = 0
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.StreamWriter] = set()
@@ -42,6 +49,7 @@ class ControlServer:
             "/__sim__/remove": self._remove,
             "/__sim__/mode": self._mode,
             "/__sim__/clock": self._clock,
+            "/__sim__/serial": self._serial,
         }
 
     async def start(self, port: int = 0) -> None:
@@ -100,9 +108,11 @@ class ControlServer:
     def _truth(self, query: str) -> Any:
         options = dict(part.partition("=")[::2] for part in query.split("&") if part)
         at = float(options["at"]) if "at" in options else None
+        boards = {} if self.serial is None else self.serial.truth()
         if "address" in options:
-            return self.simulation.host(options["address"]).truth(at)
-        return self.simulation.truth(at)
+            address = unquote(options["address"])
+            return boards[address] if address in boards else self.simulation.host(address).truth(at)
+        return self.simulation.truth(at) | boards
 
     async def _fault(self, body: dict[str, Any]) -> Any:
         address, name, options = describe_fault_options(body)
@@ -142,6 +152,23 @@ class ControlServer:
             device.physics.fail(body["hardware"], now)
         device.forget_rendered()
         return device.truth()
+
+    async def _serial(self, body: dict[str, Any]) -> Any:
+        if self.serial is None:
+            raise KeyError("there are no simulated boards; start with --serial")
+        hub, path = self.serial, _text(body, "path")
+        hub.slot(path)
+        if body.get("plug") is True:
+            path = hub.plug(path, node=body.get("node"), port_path=body.get("port_path"))
+        elif body.get("plug") is False:
+            hub.unplug(path)
+        if "scenario" in body:
+            hub.set_scenario(path, _text(body, "scenario"))
+        if body.get("reset"):
+            hub.reset(path)
+        if "dtr" in body or "rts" in body:
+            hub.set_lines(path, dtr=bool(body.get("dtr")), rts=bool(body.get("rts")))
+        return hub.truth()[path]
 
     async def _clock(self, body: dict[str, Any]) -> Any:
         clock = self.simulation.clock

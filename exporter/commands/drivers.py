@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import os
 
 from rich.console import Console
 from rich.table import Table
 
-from exporter.config import load_settings
+from exporter.commands.bench import load_bench_settings
 from exporter.drivers.loader import load_drivers
 
 
 def list_drivers(options: argparse.Namespace) -> int:
     """Show the loaded drivers and the rejected files."""
-    drivers = load_drivers(load_settings(options.config_file, os.environ).drivers.path)
+    folder = load_bench_settings(options.config_file).drivers.path
+    drivers = load_drivers(folder if folder.exists() else None)  # looking does not make the folder
     table = Table("driver", "version", "name", "from", "SHA-256")
     for loaded in drivers.loaded:
         table.add_row(

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from exporter.commands.bench import Bench, load_bench_settings, open_bench
+from exporter.commands.words import device_words, firmware_words
 from exporter.config_values import parse_listen
 from exporter.drivers.api import Answer, Answers, DecodeContext, Driver, Identification, Request, Specificity
 from exporter.drivers.fixture import Fixture, replay, to_json, write_fixture
@@ -100,6 +101,7 @@ async def _look(bench: Bench, endpoint: Endpoint, driver_name: str | None) -> Lo
     begun = time.monotonic()
     if driver_name is not None:
         bench.driver(driver_name)
+    await _check_name(endpoint.address)
     verdict = await bench.searcher.identify(endpoint)
     found = verdict.identification
     answers = dict(verdict.answers.items())
@@ -107,10 +109,15 @@ async def _look(bench: Bench, endpoint: Endpoint, driver_name: str | None) -> Lo
         refined = driver_name == "avalon" and found is not None and found.driver_type == "avalon_nano"
         if not refined:
             found = Identification(driver_name, Specificity.GENERIC, Identity() if found is None else found.identity)
+    if found is None and not answers:
+        raise UsageError(
+            f"{endpoint.address}: nothing answers at TCP {endpoint.http_port} or {endpoint.api_port}; is the miner"
+            " powered, is this its address, does a firewall let these ports through?"
+        )
     if found is None:
         raise UsageError(
-            f"{endpoint.address}: no known miner answers here"
-            + (" (probes failed; is it starting?)" if verdict.failed else f" ({len(answers)} probes answered)")
+            f"{endpoint.address}: what answers here is no miner that is known; if it is one, name its driver by --driver"
+            + (" (some questions failed: it may be starting)" if verdict.failed else "")
         )
     if found.driver_type is None:
         raise UsageError(f"{endpoint.address}: this is a {_describe(found.identity)}; there is no driver for it yet")
@@ -121,6 +128,13 @@ async def _look(bench: Bench, endpoint: Endpoint, driver_name: str | None) -> Lo
     return Look(
         endpoint, driver, found, identity, replace(reading, identity=identity), answers, time.monotonic() - begun
     )
+
+
+async def _check_name(host: str) -> None:
+    try:
+        await asyncio.get_running_loop().getaddrinfo(host, None)
+    except (OSError, UnicodeError) as error:
+        raise UsageError(f"{host or repr(host)}: no address and no host name that is known here") from error
 
 
 async def _read(
@@ -156,8 +170,7 @@ async def _read(
 
 
 def _describe(identity: Identity) -> str:
-    words = " ".join(word for word in (identity.make, identity.model, identity.firmware) if word)
-    return clean_text(words) or "miner of an unknown family"
+    return clean_text(" ".join((device_words(identity), firmware_words(identity)))) or "miner of an unknown family"
 
 
 def _print_reading(look: Look) -> None:

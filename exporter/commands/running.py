@@ -23,7 +23,7 @@ def rescan(options: argparse.Namespace) -> int:
     if "up" in result:
         sys.stdout.write("the miner answers\n" if result["up"] else "the miner does not answer\n")
         return 0 if result["up"] else 1
-    sys.stdout.write(f"{result['found']} hosts identified\n")
+    sys.stdout.write(f"{result['found']} found; {result['known']} miners are known, {result['answering']} answer\n")
     return 0
 
 

@@ -10,10 +10,12 @@ import sys
 from collections.abc import Sequence
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from exporter.commands.bench import load_bench_settings, open_bench
+from exporter.commands.words import device_words, firmware_words
 from exporter.config import Settings
 from exporter.discovery.networks import SearchNetwork, is_private, local_interfaces, search_networks
 from exporter.engine.search import Find, SearchProgress, SearchResult
@@ -21,6 +23,10 @@ from exporter.errors import UsageError
 from exporter.text import clean_text
 
 _LARGEST_PREFIX = 16
+#: Columns a terminal must have for a table with driver and name.
+_WIDE = 110
+#: Piped output has no width of its own.
+_PIPED = 200
 
 
 def parse_network(text: str, *, allow_public: bool, allow_large: bool) -> ipaddress.IPv4Network:
@@ -113,21 +119,23 @@ def _as_json(find: Find) -> dict[str, object]:
 def _show(finds: Sequence[Find]) -> None:
     if not finds:
         return
+    terminal = Console(highlight=False)
+    console = terminal if terminal.is_terminal else Console(width=_PIPED, highlight=False)
+    wide = console.width >= _WIDE
     table = Table(show_edge=False)
-    for heading in ("address", "driver", "make", "model", "firmware", "MAC", "name"):
-        table.add_column(heading, no_wrap=heading in ("address", "driver", "MAC"))
+    for heading in ("address", "MAC", "device", "firmware", *(("driver", "name") if wide else ())):
+        table.add_column(heading, no_wrap=heading in ("address", "MAC", "driver"), overflow="fold")
     for find in finds:
         identity = find.identity
-        firmware = " ".join(part for part in (identity.firmware, identity.firmware_version) if part)
-        table.add_row(
+        driver = find.identification.driver_type
+        device = clean_text(device_words(identity)) or "?"
+        row = [
             find.address,
-            find.identification.driver_type or "(seen, no driver yet)",
-            identity.make or "",
-            identity.model or "",
-            clean_text(firmware) or "",
-            identity.mac or find.neighbour_mac or "",
-            identity.hostname or "",
+            identity.mac or find.neighbour_mac or "-",
+            device if driver or wide else f"{device} (no driver yet)",
+            clean_text(firmware_words(identity)) or "",
+        ]
+        table.add_row(
+            *(escape(cell) for cell in (*row, *((driver or "none yet", identity.hostname or "") if wide else ())))
         )
-    terminal = Console()
-    # Piped output has no width of its own.
-    (terminal if terminal.is_terminal else Console(width=200)).print(table)
+    console.print(table)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Generator, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -54,6 +54,42 @@ def merged_probes(drivers: Iterable[Driver]) -> tuple[Request, ...]:
     return tuple(entry[2] for entry in sorted(ranked.values(), key=lambda entry: entry[:2]))
 
 
+def judging(
+    drivers: tuple[Driver, ...], probes: tuple[Request, ...], *, http_open: bool, api_open: bool
+) -> Generator[Request, Answer | MinerError, Verdict]:
+    """The course of an identification without its I/O: yields probes one after the other until one is certain.
+
+    A driver judges whenever one of its own probes was answered. `Specificity.STOCK` and better waits for the other
+    probes of its driver, in which imitators show, and for drivers that have had no say yet; then it stands.
+
+    Args:
+        probes: from `merged_probes(drivers)`.
+        http_open: whether the HTTP port answers; its probes are left out otherwise.
+        api_open: the same for the CGMiner port.
+    """
+    due = [probe for probe in probes if (api_open if isinstance(probe, CgminerRequest) else http_open)]
+    bench = _Bench(drivers)
+    failed = False
+    timeouts = 0
+    while due:
+        probe = due.pop(0)
+        answer = yield probe
+        if isinstance(answer, MinerError):
+            failed = failed or answer.transient
+            if isinstance(answer, RequestTimeoutError):
+                timeouts += 1
+                if timeouts >= _MAX_TIMEOUTS:
+                    break
+            continue
+        bench.judge(probe.key, answer)
+        best = bench.best
+        if best is None or best.specificity < Specificity.STOCK:
+            continue
+        if best.specificity >= Specificity.CERTAIN or bench.settled(due):
+            break
+    return Verdict(bench.best, failed, Answers(bench.collected))
+
+
 async def identify_host(
     drivers: tuple[Driver, ...],
     probes: tuple[Request, ...],
@@ -62,48 +98,69 @@ async def identify_host(
     http_open: bool,
     api_open: bool,
 ) -> Verdict:
-    """Ask `probes` one after the other until an identification is certain.
-
-    Args:
-        probes: from `merged_probes(drivers)`.
-        http_open: whether the HTTP port answers; its probes are left out otherwise.
-        api_open: the same for the CGMiner port.
-    """
-    collected: dict[str, Answer] = {}
-    best: Identification | None = None
-    failed = False
-    timeouts = 0
-    for probe in probes:
-        if not (api_open if isinstance(probe, CgminerRequest) else http_open):
-            continue
+    """Identify one host with `ask`; the arguments and the rules are those of `judging`."""
+    course = judging(drivers, probes, http_open=http_open, api_open=api_open)
+    reply: Answer | MinerError | None = None
+    while True:
         try:
-            collected[probe.key] = await ask(probe)
-        except MinerError as error:
-            failed = failed or error.transient
-            if isinstance(error, RequestTimeoutError):
-                timeouts += 1
-                if timeouts >= _MAX_TIMEOUTS:
-                    break
-            continue
-        best = _best(drivers, Answers(collected), best)
-        if best is not None and best.specificity >= Specificity.CERTAIN:
-            break
-    return Verdict(best, failed, Answers(collected))
-
-
-def _best(drivers: tuple[Driver, ...], answers: Answers, best: Identification | None) -> Identification | None:
-    for driver in drivers:
+            probe = next(course) if reply is None else course.send(reply)
+        except StopIteration as end:
+            verdict: Verdict = end.value
+            return verdict
         try:
-            found = driver.identify(answers)
+            reply = await ask(probe)
         except MinerError as error:
-            log.debug("driver %s could not judge a host: %s", driver.driver_type, error)
-            continue
-        except Exception:
-            # A user's driver file must not keep the others from finding miners.
-            log.warning("driver %s failed to judge a host", driver.driver_type, exc_info=True)
-            continue
-        if found is not None and (best is None or found.specificity >= best.specificity):
-            if best is not None and found.specificity == best.specificity and found.driver_type != best.driver_type:
+            reply = error
+
+
+class _Bench:
+    """The drivers that judge one host, and the best that any of them has said."""
+
+    def __init__(self, drivers: tuple[Driver, ...]) -> None:
+        self._drivers = drivers
+        self._heard: set[str] = set()
+        self.collected: dict[str, Answer] = {}
+        self.best: Identification | None = None
+
+    def judge(self, key: str, answer: Answer) -> None:
+        """Let those who asked for `key` judge what has arrived so far."""
+        self.collected[key] = answer
+        answers = Answers(self.collected)
+        for driver in self._drivers:
+            if driver.probes and all(probe.key != key for probe in driver.probes):
                 continue
-            best = found
-    return best
+            self._heard.add(driver.driver_type)
+            found = _opinion(driver, answers)
+            if found is None:
+                continue
+            best = self.best
+            if best is None or found.specificity > best.specificity:
+                self.best = found
+            elif found.specificity == best.specificity and found.driver_type == best.driver_type:
+                self.best = found  # the same, from more answers
+
+    def settled(self, due: Iterable[Request]) -> bool:
+        """Whether none of the probes that are `due` is asked for by the best driver or by one without a say yet.
+
+        Never while no driver can poll the host: more answers may show that one can.
+        """
+        if self.best is None or self.best.driver_type is None:
+            return False
+        left = {probe.key for probe in due}
+        waited_for = self.best.driver_type
+        return not any(
+            (driver.driver_type == waited_for or driver.driver_type not in self._heard)
+            and any(probe.key in left for probe in driver.probes)
+            for driver in self._drivers
+        )
+
+
+def _opinion(driver: Driver, answers: Answers) -> Identification | None:
+    try:
+        return driver.identify(answers)
+    except MinerError as error:
+        log.debug("driver %s could not judge a host: %s", driver.driver_type, error)
+    except Exception:
+        # A user's driver file must not keep the others from finding miners.
+        log.warning("driver %s failed to judge a host", driver.driver_type, exc_info=True)
+    return None

@@ -65,7 +65,9 @@ class UsbWatcher:
         self._fixed = Presence(self._added, self._removed)
         self._events: UdevEvents | None = None
         self._trusted = False
-        self._task: asyncio.Task[None] | None = None
+        self._rounds = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._listing: asyncio.Future[Listing] | None = None
 
     @property
     def devices(self) -> tuple[UsbDevice, ...]:
@@ -74,37 +76,38 @@ class UsbWatcher:
 
     def start(self) -> None:
         """Report everything that is plugged in, before this returns, and go on watching. Call it on the loop."""
-        if self._task is not None:
+        if self._timer is not None:
             raise RuntimeError("the watcher runs already")
-        self._task = asyncio.get_running_loop().create_task(self._watch(), name="usb")
-        if not self._start_udev():
-            self._usb.update(self._list_ports(), initial=True)
+        self._timer = asyncio.get_running_loop().call_later(self._poll_seconds, self._tick)
+        listing = self._start_udev()
+        self._usb.update(self._list_ports() if listing is None else listing, initial=True)
         self._fixed.update(usb_polling.list_fixed(self._ports), initial=True)
 
     def stop(self) -> None:
         """Watch no longer. Nothing is reported any more."""
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._listing = None
         self._stop_udev()
 
-    def _start_udev(self) -> bool:
+    def _start_udev(self) -> Listing | None:
         """The events are asked for before the listing, so that no board falls between the two."""
+        self._trusted = False
         if not udev_runs(self._udev_control):
             self._say_polling(f"no udev daemon runs here ({self._udev_control} is missing)")
-            return False
-        events = UdevEvents(self._usb.add, self._usb.remove, self._list_anew)
+            return None
+        self._events = UdevEvents(self._usb.add, self._usb.remove, self._list_at_once)
         try:
-            events.start()
-            self._events = events
-            self._usb.update(usb_udev.list_usb(), initial=True)
+            self._events.start()
+            listing = usb_udev.list_usb()
         except (ImportError, OSError) as error:
             self._stop_udev()
             self._say_polling(f"udev cannot be asked ({error})")
-            return False
+            return None
         self._trusted = True
         _LOG.info("USB: udev tells when a board is plugged in or unplugged")
-        return True
+        return listing
 
     def _stop_udev(self) -> None:
         if self._events is not None:
@@ -114,42 +117,46 @@ class UsbWatcher:
     def _say_polling(self, reason: str) -> None:
         _LOG.info("USB: %s; the ports are listed every %g s instead", reason, self._poll_seconds)
 
-    def _list_anew(self) -> None:
+    def _list_at_once(self) -> None:
+        """Make up for lost events."""
         try:
-            self._usb.update(usb_udev.list_usb())
+            listing = usb_udev.list_usb()
         except (ImportError, OSError) as error:
             _LOG.warning("USB: the ports cannot be listed: %s", error)
-
-    async def _watch(self) -> None:
-        rounds = 0
-        while True:
-            await asyncio.sleep(self._poll_seconds)
-            rounds += 1
-            self._fixed.update(usb_polling.list_fixed(self._ports))
-            if self._trusted and rounds % _ROUNDS_PER_CHECK:
-                continue
-            try:
-                await self._list()
-            except (ImportError, OSError) as error:
-                _LOG.warning("USB: the ports cannot be listed: %s", error)
-
-    async def _list(self) -> None:
-        """Reading sysfs may wait for a board that is being set up: not on the loop's thread."""
-        if self._events is None:
-            self._usb.update(await asyncio.to_thread(self._list_ports))
             return
-        if self._usb.confirm(await asyncio.to_thread(usb_udev.list_usb)) and self._trusted:
+        self._usb.update(listing)
+
+    def _tick(self) -> None:
+        """One round. Reading sysfs may wait for a board that is being set up, so that is not done on the loop."""
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(self._poll_seconds, self._tick)
+        self._rounds += 1
+        if self._listing is None and not (self._trusted and self._rounds % _ROUNDS_PER_CHECK):
+            self._listing = loop.run_in_executor(None, self._list_ports if self._events is None else usb_udev.list_usb)
+            self._listing.add_done_callback(self._listed)
+        self._fixed.update(usb_polling.list_fixed(self._ports))
+
+    def _listed(self, listing: asyncio.Future[Listing]) -> None:
+        if listing is not self._listing or listing.cancelled():  # of a watch that was stopped
+            return
+        self._listing = None
+        error = listing.exception()
+        if error is not None:
+            _LOG.warning("USB: the ports cannot be listed: %s", error)
+        elif self._events is None:
+            self._usb.update(listing.result())
+        elif self._usb.confirm(listing.result()) and self._trusted:
             self._trusted = False
             self._say_polling("udev's events do not reach this program (a container without the host's network?)")
 
     def _added(self, device: UsbDevice, *, initial: bool) -> None:
-        if self._task is None:
+        if self._timer is None:
             return
         links = usb_polling.aliases(device.dev_path, self._ports)
         _LOG.debug("USB: %s (%s) at port %s", device.dev_path, device.usb_id or "not on USB", device.port_path)
         self._on_added(dataclasses.replace(device, aliases=links) if links else device, initial=initial)
 
     def _removed(self, dev_path: str) -> None:
-        if self._task is not None:
+        if self._timer is not None:
             _LOG.debug("USB: %s is gone", dev_path)
             self._on_removed(dev_path)

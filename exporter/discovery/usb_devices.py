@@ -1,11 +1,12 @@
 """USB serial boards: what tells one from the other, and who is plugged in now.
 
-Nothing here does I/O: `usb_udev` and `usb_polling` find the boards, `Presence` makes one ordered stream of plug-in and
+`usb_udev` and `usb_polling` find the boards, `Presence` makes one ordered stream of plug-in and
 unplug reports of what they find.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -47,11 +48,10 @@ class UsbDevice:
 
 @dataclass(frozen=True, slots=True)
 class Plugged:
-    """A device and which stay of it is meant: `stay` differs after every plug-in (the kernel's inode of the device in
-    sysfs), None where it is not known."""
+    """A device and which stay of it is meant: `stay` differs after every plug-in, None where it is not known."""
 
     device: UsbDevice
-    stay: int | None = None
+    stay: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class OnAdded(Protocol):
 OnRemoved = Callable[[str], None]
 
 
-def make_device(  # noqa: PLR0913
+def make_device(
     dev_path: str,
     port_path: str,
     vendor_id: Any,
@@ -84,6 +84,15 @@ def make_device(  # noqa: PLR0913
     if vendor is None or product_number is None or not dev_path or not port_path:
         return None
     return UsbDevice(dev_path, port_path, vendor, product_number, clean_text(serial_number), clean_text(product))
+
+
+def stay_of(sysfs_path: str, device_number: str | None) -> str | None:
+    """Name the stay of a board: the inode of its directory in sysfs and the number that the bus gave it, both new with
+    every plug-in. None where it is gone."""
+    try:
+        return f"{os.stat(sysfs_path).st_ino}:{(device_number or '').strip()}"
+    except OSError:
+        return None
 
 
 def _hex_id(value: Any) -> str | None:
@@ -104,7 +113,7 @@ class Presence:
     on_added: OnAdded
     on_removed: OnRemoved
     _plugged: dict[str, Plugged] = field(default_factory=dict)
-    _doubted: dict[str, int | None] = field(default_factory=dict)
+    _doubted: dict[str, str | None] = field(default_factory=dict)
 
     def devices(self) -> tuple[UsbDevice, ...]:
         return tuple(plugged.device for plugged in self._plugged.values())
@@ -155,10 +164,10 @@ class Presence:
                 self.remove(dev_path)
         return bool(confirmed)
 
-    def _differences(self, listing: Listing) -> dict[str, int | None]:
+    def _differences(self, listing: Listing) -> dict[str, str | None]:
         now = {plugged.device.dev_path: plugged for plugged in listing.plugged}
         gone: Iterable[str] = self._plugged.keys() - now.keys() - listing.unreadable
-        differences: dict[str, int | None] = dict.fromkeys(gone)
+        differences: dict[str, str | None] = dict.fromkeys(gone)
         for dev_path, plugged in now.items():
             known = self._plugged.get(dev_path)
             if known is None or not _same(known, plugged):

@@ -12,10 +12,11 @@ from typing import Any, Final
 
 from serial.tools.list_ports_linux import SysFS
 
-from exporter.discovery.usb_devices import Listing, Plugged, UsbDevice, make_device
+from exporter.discovery.usb_devices import Listing, Plugged, UsbDevice, make_device, stay_of
 
 _LOG: Final = logging.getLogger(__name__)
 _PATTERNS: Final = ("/dev/ttyUSB*", "/dev/ttyACM*", "/dev/ttyXRUSB*")
+_TTYS: Final = "/sys/class/tty"
 
 
 def usb_port_files() -> list[str]:
@@ -39,7 +40,8 @@ def list_usb(files: Callable[[], Iterable[str]] = usb_port_files, describe: Call
             continue
         device = _device(info)
         if device is not None:
-            plugged.append(Plugged(device, _stay(info)))
+            number = info.read_line(info.usb_device_path, "devnum") if info.usb_device_path else None
+            plugged.append(Plugged(device, stay_of(f"{_TTYS}/{info.name}", number)))
     return Listing(tuple(plugged), frozenset(unreadable))
 
 
@@ -51,33 +53,24 @@ def _device(info: Any) -> UsbDevice | None:
     return make_device(info.device, port_path, f"{info.vid:04x}", f"{info.pid:04x}", info.serial_number, info.product)
 
 
-def _stay(info: Any) -> int | None:
-    """A board that was away for less than a round comes back as a new directory in sysfs."""
-    try:
-        return os.stat(info.device_path).st_ino
-    except (AttributeError, TypeError, OSError) as error:
-        _LOG.debug("USB: %s: no trace in sysfs: %s", info.device, error)
-        return None
-
-
 def list_fixed(ports: Iterable[str]) -> Listing:
     """Those of `serial.ports` that exist and are not on USB (built-in ports, pseudo-terminals), by the name given."""
-    plugged = []
+    plugged: dict[int, Plugged] = {}
     for path in ports:
         try:
             status = os.stat(path)
         except OSError:  # not there now
             continue
         if stat.S_ISCHR(status.st_mode) and not _on_usb(path):
-            stay = hash((status.st_dev, status.st_ino, status.st_rdev, status.st_ctime_ns))
-            plugged.append(Plugged(UsbDevice(dev_path=path, port_path=path), stay))
-    return Listing(tuple(plugged))
+            stay = f"{status.st_dev}:{status.st_ino}:{status.st_rdev}:{status.st_ctime_ns}"
+            plugged.setdefault(status.st_rdev, Plugged(UsbDevice(dev_path=path, port_path=path), stay))
+    return Listing(tuple(plugged.values()))
 
 
 def _on_usb(path: str) -> bool:
     """Whether the kernel drives this tty over USB."""
     real = os.path.realpath(path)
-    behind = os.path.realpath(f"/sys/class/tty/{os.path.basename(real)}/device")
+    behind = os.path.realpath(f"{_TTYS}/{os.path.basename(real)}/device")
     return "/usb" in behind or any(fnmatch.fnmatchcase(real, pattern) for pattern in _PATTERNS)
 
 

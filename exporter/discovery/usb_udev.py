@@ -5,20 +5,20 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 import pyudev
 
-from exporter.discovery.usb_devices import Listing, Plugged, make_device
+from exporter.discovery.usb_devices import Listing, Plugged, make_device, stay_of
 
 _LOG: Final = logging.getLogger(__name__)
 #: Exists while a udev daemon runs. Without one the monitor starts without an error and never tells anything.
 UDEV_CONTROL: Final = Path("/run/udev/control")
 #: Events taken in one go, so that a storm of them leaves room for others on the loop.
 _EVENTS_AT_ONCE: Final = 64
+_ATTRIBUTES: Final = ("idVendor", "idProduct", "serial", "product", "devnum")
 #: A hub of boards that comes and goes makes hundreds of events at once; the kernel drops what does not fit.
 _RECEIVE_BUFFER: Final = 1024 * 1024
 
@@ -29,18 +29,15 @@ def udev_runs(control: Path = UDEV_CONTROL) -> bool:
 
 def list_usb() -> Listing:
     """Every USB serial board that udev has set up. One that it still works on (its group and mode are not set yet) is
-    left out: its event follows.
+    left out: its event follows. Where udev's own data cannot be seen (a container) all count as set up.
 
     Raises:
         ImportError: there is no libudev on this machine.
     """
-    found = []
-    for device in pyudev.Context().list_devices(subsystem="tty"):
-        if device.is_initialized:
-            plugged = describe(device)
-            if plugged is not None:
-                found.append(plugged)
-    return Listing(tuple(found))
+    devices = list(pyudev.Context().list_devices(subsystem="tty"))
+    ready = [device for device in devices if device.is_initialized] or devices
+    described = (describe(device) for device in ready)
+    return Listing(tuple(plugged for plugged in described if plugged is not None))
 
 
 def describe(device: Any) -> Plugged | None:
@@ -48,15 +45,15 @@ def describe(device: Any) -> Plugged | None:
     try:
         dev_path = device.device_node
         board = device.find_parent("usb", "usb_device") if dev_path else None
-        if board is None:
-            return None
-        stay = os.stat(device.sys_path).st_ino
-    except (OSError, LookupError, pyudev.DeviceNotFoundError) as error:
+    except (OSError, pyudev.DeviceNotFoundError) as error:
         _LOG.debug("USB: %s went away while it was read: %s", device.sys_name, error)
         return None
-    attribute = {name: _attribute(board, name) for name in ("idVendor", "idProduct", "serial", "product")}
-    made = make_device(dev_path, board.sys_name, *attribute.values())
-    return None if made is None else Plugged(made, stay)
+    if board is None:
+        return None
+    vendor, product, serial, text, number = (_attribute(board, name) for name in _ATTRIBUTES)
+    made = make_device(dev_path, board.sys_name, vendor, product, serial, text)
+    stay = stay_of(device.sys_path, number)
+    return None if made is None or stay is None else Plugged(made, stay)
 
 
 def _attribute(device: Any, name: str) -> str | None:

@@ -65,13 +65,17 @@ class LoopEngineApi:
         async def run() -> T:
             return await work()
 
-        if self._loop.is_closed():
-            raise FlockwatchError("the engine has stopped")
-        future = asyncio.run_coroutine_threadsafe(run(), self._loop)
+        running = run()
+        try:
+            future = asyncio.run_coroutine_threadsafe(running, self._loop)
+        except RuntimeError as error:
+            running.close()
+            raise FlockwatchError("the engine has stopped") from error
         try:
             return future.result(patience)
         except concurrent.futures.TimeoutError as error:
-            future.cancel()
+            if not future.cancel():
+                raise  # the coroutine's own
             raise FlockwatchError(f"the engine did not answer within {patience:g} s") from error
         except concurrent.futures.CancelledError as error:
             raise FlockwatchError("the engine is stopping") from error

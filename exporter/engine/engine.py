@@ -8,24 +8,26 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from functools import partial
 from typing import Any, Final, Protocol
 
-from exporter.config import FixedMiner, Settings
+from exporter.config import Settings
 from exporter.discovery.networks import SearchNetwork, local_interfaces, search_networks
 from exporter.drivers.loader import DriverSet
-from exporter.engine.exchange import Endpoint, Exchange
+from exporter.engine.exchange import Exchange, Session
+from exporter.engine.fixed import FixedMiners
 from exporter.engine.fleet import FleetSnapshot, SeenHost
 from exporter.engine.flock import Flock, Page
+from exporter.engine.heard import Heard
 from exporter.engine.isolation import is_trusted
 from exporter.engine.miner import Miner
 from exporter.engine.poller import PollMeter
-from exporter.engine.registry import Found
+from exporter.engine.registry import Found, Taken
 from exporter.engine.search import Find, Searcher, SearchProgress, SearchResult
 from exporter.engine.sessions import Sessions
 from exporter.engine.streams import Streams
-from exporter.errors import FlockwatchError, MinerError, UsageError
+from exporter.engine.tasks import Tasks
+from exporter.errors import FlockwatchError, UsageError
 from exporter.memory import settle
 from exporter.model import Identity
 from exporter.store.database import Database
@@ -36,6 +38,8 @@ log = logging.getLogger(__name__)
 #: A host that is no miner is asked again after this long; one that failed its probes for now, sooner.
 STRANGER_SECONDS: Final = 900.0
 UNSURE_SECONDS: Final = 60.0
+#: Where a miner was seen that long ago, strangers are asked again in every cycle: it may be starting.
+_MISSED_SECONDS: Final = 3600.0
 _PERSIST_SECONDS: Final = 300.0
 
 
@@ -69,12 +73,16 @@ class Engine:
         self._sessions = sessions
         self._meter = meter
         self.flock = Flock(settings, db, drivers, exchange, sessions, page, meter)
-        self._streams = Streams(drivers, self.flock.heard)
+        self._fixed = FixedMiners(db, self.flock)
+        self._heard = Heard(self.flock)
+        self._streams = Streams(drivers, self._heard.heard)
         self._seen: dict[str, SeenHost] = {}
         self._left_alone: dict[str, float] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
         self._search_turn = asyncio.Lock()
         self._stop_search = threading.Event()
+        self._generation = 0
+        sessions.trusted = partial(is_trusted, drivers)
         self._searcher = self._new_searcher()
         self.ready = False
 
@@ -96,31 +104,41 @@ class Engine:
 
     async def start(self) -> None:
         """Load what is known, begin polling and discovery."""
+        self.flock.networks = self.networks()
         self.flock.load()
+        await self._fixed.apply(self._settings, self._drivers)
+        self._relabel()
+        self._heard.expect()
         await self._streams.start(self._settings.udp.nmminer_port)
         self._count_targets()
-        for work, name in ((self._discover_forever(), "discovery"), (self._persist_forever(), "persist")):
-            self._tasks.add(asyncio.get_running_loop().create_task(work, name=name))
+        self._tasks.forever(self._discover_forever, "discovery")
+        self._tasks.forever(self._persist_forever, "persist")
         self.ready = True
 
     async def stop(self) -> None:
         """End everything in order; what was seen is stored."""
         self.ready = False
         self._stop_search.set()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.stop()
         await self._streams.stop()
+        self._heard.stop()
         await self.flock.stop()
         await self._db.commit()
 
     async def apply(self, settings: Settings, drivers: DriverSet) -> None:
         """Use re-read settings and drivers, then search at once."""
-        self._settings, self._drivers, self._streams.drivers = settings, drivers, drivers
+        self._settings, self._drivers = settings, drivers
+        self._streams.use(drivers)
         self._sessions.create_keys = settings.drivers.vnish_create_api_key
+        self._sessions.trusted = partial(is_trusted, drivers)
+        self._generation += 1  # what a search under way says of strangers was said by the old drivers
         self._searcher = self._new_searcher()
         self._left_alone.clear()
+        self.flock.networks = self.networks()
         await self.flock.apply(settings, drivers)
+        await self._fixed.apply(settings, drivers)
+        self._relabel()
+        self._count_targets()
         self.flock.lost_track.set()
 
     def _new_searcher(self) -> Searcher:
@@ -129,11 +147,30 @@ class Engine:
             self._exchange,
             self._drivers.drivers,
             partial(is_trusted, self._drivers),
-            self._sessions.prepare,
+            self._prepare,
             http_ports=network.ports.http,
             api_ports=network.ports.cgminer,
             timeout=network.timeout_ms / 1000,
         )
+
+    def _prepare(self, session: Session) -> None:
+        """Sign in as the miner that is known at the address, where there is one: it may have a password of its own."""
+        here = [
+            miner for miner in self.flock.at(session.endpoint.address) if miner.row.driver == session.driver.driver_type
+        ]
+        self._sessions.prepare(session, here[0].row.id if len(here) == 1 else None)
+
+    def _relabel(self) -> None:
+        """Labels follow targets.yml, not what it said when a miner was found."""
+        unknown = any(subnet.cidr is None and subnet.labels for subnet in self._settings.network.subnets)
+        for miner in self.flock:
+            row, own = miner.row, self._fixed.labels_of(miner)
+            address = row.address or row.last_address
+            if address is None:
+                continue
+            covered = any(network.covers(address) for network in self.flock.networks)
+            if own is not None or covered or not unknown:  # else its network may be down for now
+                self.flock.relabel(miner, self.flock.labels_at(address) | (own or {}))
 
     async def _persist_forever(self) -> None:
         while True:
@@ -187,21 +224,26 @@ class Engine:
         async with self._search_turn:
             covered = self.networks() if networks is None else networks
             if networks is None:
-                await self._find_fixed()
-            now = time.monotonic()
-            alive = {miner.row.address for miner in self.flock if miner.row.address and self.flock.is_alive(miner)}
-            alone = set() if everything else {address for address, until in self._left_alone.items() if until > now}
-            result = await self._searcher.search(
-                covered, frozenset(alive | alone), stop=self._stop_search, on_progress=on_progress
-            )
-            adopted = 0
-            for find in result.finds:
-                adopted += await self._take(find)
-            for address in result.strangers:
-                self._left_alone[address] = now + STRANGER_SECONDS
-            for address in result.unsure:
-                self._left_alone[address] = now + UNSURE_SECONDS
-            await self._count_misses(covered, {find.address for find in result.finds} | result.unsure)
+                self.flock.networks = covered
+                for address, identity in await self._fixed.find(self._searcher):
+                    self._list_seen(address, identity, None)
+            now, generation = time.monotonic(), self._generation
+            answering = {
+                miner.row.address
+                for miner in self.flock
+                if miner.row.address and (self.flock.is_alive(miner) or self.flock.is_due(miner))
+            }
+            self._forgive(now, answering)
+            alone = set() if everything else self._alone(now)
+            skip = frozenset(answering | alone | self._fixed.own_addresses())
+            self._stop_search = threading.Event()
+            result = await self._searcher.search(covered, skip, stop=self._stop_search, on_progress=on_progress)
+            taken = [await self._take(find) for find in result.finds]
+            if generation == self._generation:
+                self._leave_alone(result, now)
+            await self._count_misses(covered, skip, {find.address for find in result.finds} | result.unsure)
+            self._prune_seen(covered, skip, {find.address for find in result.finds})
+            adopted = taken.count(Taken.NEW)
             self._meter.discovery_run("network", probed=result.tried, found=len(result.finds), adopted=adopted)
             self._count_targets()
             await self._db.commit()
@@ -209,22 +251,48 @@ class Engine:
                 settle()
             return result
 
-    async def _take(self, find: Find) -> bool:
-        """Adopt a find; True where it is new. A family without a driver is listed only."""
+    def _leave_alone(self, result: SearchResult, now: float) -> None:
+        self._left_alone.update(dict.fromkeys(result.strangers, now + STRANGER_SECONDS))
+        self._left_alone.update(dict.fromkeys(result.unsure, now + UNSURE_SECONDS))
+
+    def _forgive(self, now: float, answering: set[str]) -> None:
+        """Forget hosts whose time is over, and those that are miners by now."""
+        self._left_alone = {
+            address: until for address, until in self._left_alone.items() if until > now and address not in answering
+        }
+
+    def _prune_seen(self, covered: tuple[SearchNetwork, ...], skip: frozenset[str], found: set[str]) -> None:
+        """Hosts of families without a driver are listed while they answer, or are left alone."""
+        for address in tuple(self._seen):
+            asked = address not in skip and any(network.covers(address) for network in covered)
+            if (asked and address not in found) or self.flock.at(address):
+                del self._seen[address]
+
+    def _alone(self, now: float) -> set[str]:
+        """Addresses of hosts that are no miners; not where a miner was seen a while ago that is missed now."""
+        missed = {
+            miner.row.address or miner.row.last_address
+            for miner in self.flock
+            if not self.flock.is_alive(miner) and (miner.state.last_success or 0.0) > time.time() - _MISSED_SECONDS
+        }
+        return {address for address, until in self._left_alone.items() if until > now} - missed
+
+    async def _take(self, find: Find) -> Taken | None:
+        """Adopt a find. A family without a driver is listed only. One that cannot be taken does not stop the others."""
+        outcome: Taken | BaseException | None
+        (outcome,) = await asyncio.gather(self._adopt(find), return_exceptions=True)
+        if isinstance(outcome, BaseException):
+            log.error("a find at %s could not be taken", find.address, exc_info=outcome)
+            return None
+        return outcome
+
+    async def _adopt(self, find: Find) -> Taken | None:
         found = find.identification
         if found.driver_type is None or found.driver_type not in self._drivers.drivers:
-            self._seen[find.address] = SeenHost(
-                find.address,
-                find.identity.make,
-                find.identity.model,
-                find.identity.firmware,
-                find.identity.mac or find.neighbour_mac,
-                UnixSeconds(time.time()),
-            )
-            self._left_alone[find.address] = time.monotonic() + STRANGER_SECONDS
-            return False
+            self._list_seen(find.address, find.identity, find.neighbour_mac)
+            return None
         self._seen.pop(find.address, None)
-        return await self.flock.adopt(
+        taken = await self.flock.adopt(
             Found(
                 address=find.address,
                 http_port=find.http_port,
@@ -233,79 +301,36 @@ class Engine:
                 identity=find.identity,
                 details=dict(found.details),
                 neighbour_mac=find.neighbour_mac,
-                labels=dict(find.labels),
+                labels=self.flock.labels_at(find.address) | dict(find.labels),
                 managed=self._settings.network.manage_discovered,
             )
         )
+        polled = any(miner.poller is not None for miner in self.flock.at(find.address))
+        if taken is Taken.ELSEWHERE or (taken is Taken.KNOWN and not polled):
+            # A second address of a known miner, or one that is listed only: no need to ask it in every cycle.
+            self._left_alone[find.address] = time.monotonic() + STRANGER_SECONDS
+        return taken
 
-    async def _count_misses(self, covered: Iterable[SearchNetwork], present: set[str]) -> None:
-        """Clear the address of miners that were missed too often; only cycles that covered it count."""
+    def _list_seen(self, address: str, identity: Identity, neighbour_mac: str | None) -> None:
+        now = UnixSeconds(time.time())
+        mac = identity.mac or neighbour_mac
+        self._seen[address] = SeenHost(address, identity.make, identity.model, identity.firmware, mac, now)
+        self._left_alone[address] = time.monotonic() + STRANGER_SECONDS
+
+    async def _count_misses(self, covered: Iterable[SearchNetwork], skipped: frozenset[str], present: set[str]) -> None:
+        """Clear the address of miners that were missed too often; only cycles that asked there count."""
         networks = tuple(covered)
         for miner in self.flock:
             address = miner.row.address
-            if address is None or miner.row.fixed or self.flock.is_alive(miner) or address in present:
+            if address is None or miner.row.fixed or self.flock.is_alive(miner) or address in skipped:
                 continue
-            if any(network.covers(address) for network in networks):
+            if address in present:
+                miner.misses = 0
+            elif any(network.covers(address) for network in networks):
                 miner.misses += 1
                 if miner.misses >= self._settings.network.offline_after:
                     log.info("miner is offline", extra={"miner": miner.row.key, "address": address})
-                    await self.flock.clear_address(miner)
-
-    # --- fixed miners ---
-
-    async def _find_fixed(self) -> None:
-        """Identify the miners that targets.yml names and that do not answer polls yet."""
-        pending = []
-        for entry in self._settings.miners:
-            known = next((miner for miner in self.flock.at(entry.address) if miner.row.fixed), None)
-            if known is None or not (self.flock.is_alive(known) or not known.row.provisional):
-                pending.append(self._adopt_fixed(entry, known))
-        for outcome in await asyncio.gather(*pending, return_exceptions=True):
-            if isinstance(outcome, MinerError):
-                log.info("fixed miner: %s", outcome)
-            elif isinstance(outcome, BaseException):
-                raise outcome
-
-    async def _adopt_fixed(self, entry: FixedMiner, known: Miner | None) -> None:
-        endpoint = self._fixed_endpoint(entry)
-        found = (await self._searcher.identify(endpoint)).identification
-        driver_type = entry.driver or (found.driver_type if found is not None else None)
-        if entry.driver == "avalon" and found is not None and found.driver_type == "avalon_nano":
-            driver_type = "avalon_nano"  # the Nanos answer the same commands but count their power differently
-        if driver_type is None or driver_type not in self._drivers.drivers:
-            if known is None:
-                log.warning("fixed miner not identified", extra={"address": entry.address, "driver": entry.driver})
-            return
-        if found is None and known is not None:
-            return
-        identity, details = Identity(), {}
-        if found is not None:
-            identity = await self._searcher.complete_identity(endpoint, replace(found, driver_type=driver_type))
-            details = dict(found.details) if found.driver_type == driver_type else {}
-        await self.flock.adopt(
-            Found(
-                address=entry.address,
-                http_port=endpoint.http_port,
-                api_port=endpoint.api_port,
-                driver=driver_type,
-                identity=identity,
-                details=details,
-                labels=dict(entry.labels),
-                name=entry.name,
-                fixed=True,
-            )
-        )
-
-    def _fixed_endpoint(self, entry: FixedMiner) -> Endpoint:
-        ports = self._settings.network.ports
-        http_port, api_port = ports.http[0], ports.cgminer[0]
-        driver = self._drivers.drivers.get(entry.driver or "")
-        if entry.port is not None:
-            if driver is None or driver.connection_type == "tcp":
-                api_port = entry.port
-            if driver is None or driver.connection_type != "tcp":
-                http_port = entry.port
-        return Endpoint(entry.address, http_port, api_port)
+                    await self.flock.clear_address(miner, address)
 
     # --- commands ---
 
@@ -326,6 +351,8 @@ class Engine:
         """
         if miner_id is not None:
             miner = self._known(miner_id)
+            if miner.state.auth_failed:
+                await self.flock.sign_in_anew(miner, forgive=True)
             if miner.poller is not None:
                 await miner.poller.poll_now()
             else:

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -64,7 +64,9 @@ class Session:
         digests: what to sign with, best first; the first one keeps the digest state, so that a steady poll costs
             one request. One that the device refuses is dropped.
         key_headers: headers made of the stored API key.
+        on_refused: told of each of `digests` that the device refuses.
         auth_blocked: requests that need a sign-in are not sent; set after the device refused every password.
+        origin: passwords and settings that the session was prepared with, to see whether they have changed.
     """
 
     endpoint: Endpoint
@@ -74,6 +76,8 @@ class Session:
     digests: list[httpx.Auth] = field(default_factory=list)
     key_headers: tuple[tuple[str, str], ...] = ()
     auth_blocked: bool = False
+    on_refused: Callable[[httpx.Auth], None] | None = None
+    origin: tuple[object, ...] = ()
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     _ended: float = 0.0
 
@@ -117,6 +121,8 @@ class Exchange:
 
     async def _ask_http(self, session: Session, request: HttpRequest, answers: dict[str, Answer]) -> None:
         request = session.replaced.get(request.key, request)
+        if request.auth is Auth.API_KEY and request.optional and not session.key_headers:
+            return
         if session.auth_blocked and request.auth is Auth.DIGEST:
             if request.optional:
                 return
@@ -167,6 +173,8 @@ class Exchange:
             except AuthError:
                 if session.digests and session.digests[0] is auth:
                     session.digests.pop(0)
+                if session.on_refused is not None:
+                    session.on_refused(auth)
         session.auth_blocked = True
         raise AuthError(f"{session.endpoint.address}: the device refused every known password; set it to resume")
 
@@ -195,8 +203,9 @@ class Exchange:
         self, session: Session, requests: tuple[CgminerRequest, ...], answers: dict[str, Answer]
     ) -> None:
         joinable = tuple(r for r in requests if r.parameter is None and not r.text and r.port is None)
+        refused = False
         if len(joinable) > 1 and session.driver.rules.join_commands and not session.join_refused:
-            await self._ask_joined(session, joinable, answers)
+            refused = not await self._ask_joined(session, joinable, answers)
         for request in requests:
             if request.key in answers:
                 continue
@@ -211,10 +220,13 @@ class Exchange:
                     return
                 continue
             answers[request.key] = Answer(b"", document=document)
+        # Only a device that answers the single ones refuses the join; any other is out of order for now.
+        session.join_refused = session.join_refused or refused
 
     async def _ask_joined(
         self, session: Session, requests: tuple[CgminerRequest, ...], answers: dict[str, Answer]
-    ) -> None:
+    ) -> bool:
+        """Whether the device takes joined commands."""
         names = tuple(request.command for request in requests)
         joined = CgminerRequest("+".join(names))
         try:
@@ -223,15 +235,12 @@ class Exchange:
         except (DecodeError, ProtocolError) as error:
             # Unsupported or partly supported joined commands (minera #125): single ones from now on.
             log.debug("%s: joined commands refused: %s", session.endpoint.address, error)
-            session.join_refused = True
-            return
-        if not parts:
-            session.join_refused = True
-            return
+            return False
         for request in requests:
             part = parts.get(request.command)
             if part is not None and not cgminer.refused(part):
                 answers[request.key] = Answer(b"", document=part)
+        return bool(parts)
 
     async def command(self, session: Session, request: CgminerRequest) -> dict[str, Any]:
         """One CGMiner command.

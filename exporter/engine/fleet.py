@@ -6,7 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from exporter.model import Identity, Reading
+from exporter.model_usb import UsbView
 from exporter.units import Seconds, UnixSeconds
+
+
+@dataclass(frozen=True, slots=True)
+class UsbRecord:
+    """What a miner on USB shows beside its reading. `dev_path` and `port_path` are None while it is unplugged."""
+
+    view: UsbView
+    dev_path: str | None = None
+    port_path: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +35,7 @@ class MinerRecord:
         poll_errors: failed polls by reason since the program started.
         last_success: Unix time of the last successful poll.
         auth_failed: a wrong device password stopped the polls until it is changed.
+        usb: only for miners on USB.
     """
 
     id: int
@@ -52,6 +63,7 @@ class MinerRecord:
     last_error: str | None = None
     created_at: UnixSeconds | None = None
     last_seen: UnixSeconds | None = None
+    usb: UsbRecord | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from exporter.engine.fleet import MinerRecord
 from exporter.engine.merge import merge_identity
@@ -23,7 +23,7 @@ class Miner:
     Attributes:
         poller: None while it is not polled (no address, not managed, retired, talks by itself).
         misses: discovery cycles in a row that covered its address and did not see it.
-        model_described: its model was read (or cannot be) since the program started.
+        model_due: `time.monotonic()` from which its model may be read; infinity once it was.
         stream: the last reading of a device that talks by itself, with the monotonic time it expires.
     """
 
@@ -31,7 +31,7 @@ class Miner:
     state: PollState
     poller: Poller | None = None
     misses: int = 0
-    model_described: bool = False
+    model_due: float = 0.0
     stream: tuple[Reading, float] | None = None
 
 
@@ -74,6 +74,8 @@ def record_of(miner: Miner) -> MinerRecord:
         elif miner.poller is not None:
             reading = miner.poller.reading()
     identity = merge_identity(state.identity, row.identity)
+    if identity.mac is None and row.mac is not None:
+        identity = replace(identity, mac=row.mac)  # the neighbour table knows it
     return MinerRecord(
         id=row.id,
         key=row.key,

@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import dataclasses
 import logging
 import random
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 from exporter.drivers.api import ApiKeyLogin, Auth, DecodeContext, HttpRequest, Request
 from exporter.engine.exchange import Exchange, Session
-from exporter.engine.isolation import run_driver
+from exporter.engine.isolation import DriverHangs, run_driver
 from exporter.engine.merge import merge_identity, merge_readings
+from exporter.engine.registry import real_serial
 from exporter.errors import AuthError, InternalError, LockedOut, MinerError, RequestTimeoutError
 from exporter.model import Identity, Reading
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 #: A failing miner is asked no less often than this.
 MAX_BACKOFF_SECONDS: Final = 300.0
 #: The page drops a reading nobody replaced after this many status intervals, whatever the engine does.
 EXPIRY_INTERVALS: Final = 3.0
+#: A device that refuses sign-ins without saying for how long is left in peace for this long.
+_LOCK_SECONDS: Final = 600.0
+#: A miner that is not polled at all is looked after no less often than this.
+_LOOK_SECONDS: Final = 3600.0
 
 
 class WrongMinerError(MinerError):
@@ -34,7 +42,13 @@ class WrongMinerError(MinerError):
 
 @dataclass(slots=True)
 class PollState:
-    """What the poller knows of one miner between polls."""
+    """What the poller knows of one miner between polls.
+
+    Attributes:
+        reason: of the last poll's failure, None after a success.
+        blocked_until: `time.monotonic()` before which it is not polled.
+        locked_until: the same for sign-ins only.
+    """
 
     identity: Identity
     details: dict[str, str]
@@ -44,6 +58,7 @@ class PollState:
     telemetry_due: float = 0.0
     up: bool | None = None
     failures: int = 0
+    reason: str | None = None
     errors: dict[str, int] = field(default_factory=dict)
     last_success: float | None = None
     last_error: str | None = None
@@ -52,6 +67,7 @@ class PollState:
     verify_identity: bool = True
     auth_failed: bool = False
     blocked_until: float = 0.0
+    locked_until: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +123,8 @@ class Poller:
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         self._stopped = False
+        self._refused_key: tuple[tuple[str, str], ...] = ()
+        self._hanging: dict[str, concurrent.futures.Future[Any]] = {}
 
     # --- schedule ---
 
@@ -120,15 +138,33 @@ class Poller:
         if self._task is None and not self._stopped:
             self._schedule(0.0)
 
-    async def poll_now(self) -> None:
-        """Poll and wait for the end of it, telemetry included."""
-        self.state.telemetry_due = 0.0
+    async def poll_now(self, *, telemetry: bool = True, verify: bool = False) -> None:
+        """Poll and wait for the end of it; with `telemetry` the slow loop's part as well, due or not.
+
+        Args:
+            verify: ask who is there first, in a new poll also where one is under way.
+        """
+        if verify:
+            if self._task is not None:
+                await asyncio.wait((self._task,))
+            self.state.verify_identity = True
+        if telemetry:
+            self.state.telemetry_due = 0.0
         if self._task is None:
             if self._timer is not None:
                 self._timer.cancel()
             self._fire()
         if self._task is not None:
-            await asyncio.shield(self._task)
+            await asyncio.wait((self._task,))  # not its result: a poll that `stop` cancels must not cancel who waits
+
+    def use(self, settings: PollSettings) -> None:
+        """Poll by other intervals from now on; the next poll keeps its place among those of the flock."""
+        shorter = settings.status_seconds < self.settings.status_seconds
+        self.settings = settings
+        self.state.telemetry_due = min(self.state.telemetry_due, time.monotonic() + settings.telemetry_seconds)
+        if shorter and self._timer is not None and not self.state.blocked_until:
+            wait = self._timer.when() - asyncio.get_running_loop().time()
+            self._schedule(max(0.0, wait) % settings.status_seconds)
 
     async def stop(self) -> None:
         """End polling; a poll that is under way is cancelled."""
@@ -150,6 +186,8 @@ class Poller:
 
     def _fire(self) -> None:
         self._timer = None
+        if self._stopped:
+            return
         self._task = asyncio.get_running_loop().create_task(self._run(), name=f"poll {self.name}")
 
     async def _run(self) -> None:
@@ -158,6 +196,10 @@ class Poller:
             async with self._limit:
                 self.due = None
                 await self._poll()
+        except Exception as error:
+            # What is made of a reading may fail on it as well (a value that the database refuses).
+            log.exception("poll failed", extra={"miner": self.name})
+            self._failed(InternalError(f"the reading cannot be used: {error!r}"))
         finally:
             self._task = None
             if not self._stopped:
@@ -167,7 +209,7 @@ class Poller:
     def _delay(self) -> float:
         interval = self.settings.status_seconds
         if self.state.blocked_until:
-            return max(interval, self.state.blocked_until - time.monotonic())
+            return max(interval, min(self.state.blocked_until - time.monotonic(), _LOOK_SECONDS))
         failures = self.state.failures
         if failures <= 1:
             return interval
@@ -208,9 +250,20 @@ class Poller:
         except MinerError:
             raise
         except Exception as error:
-            driver_type = self.session.driver.driver_type
-            log.warning("driver failed", exc_info=True, extra={"miner": self.name, "driver": driver_type})
-            raise InternalError(f"driver {driver_type} failed: {error!r}") from error
+            raise InternalError(f"driver {self.session.driver.driver_type} failed: {error!r}") from error
+
+    async def _call(self, function: Callable[..., T], *arguments: object) -> T:
+        """Call the driver. A function that has not come back from this miner's last call is not called again."""
+        name = function.__name__
+        hanging = self._hanging.pop(name, None)
+        if hanging is not None and not hanging.done():
+            self._hanging[name] = hanging
+            raise InternalError(f"driver {self.session.driver.driver_type} still hangs in {name}")
+        try:
+            return await run_driver(function, *arguments, trusted=self._trusted)
+        except DriverHangs as error:
+            self._hanging[name] = error.call
+            raise
 
     async def _read_with_retry(self) -> Reading:
         try:
@@ -225,7 +278,7 @@ class Poller:
     async def _read_status(self) -> Reading:
         driver = self.session.driver
         context = self._context()
-        requests = driver.status_requests(context)
+        requests = await self._call(driver.status_requests, context)
         if self.state.verify_identity:
             await self._verify_identity()
         answers = await self._ask(requests)
@@ -236,26 +289,27 @@ class Poller:
     async def _verify_identity(self) -> None:
         """Ask who is there before believing anything: addresses move from one miner to another (DHCP)."""
         driver = self.session.driver
-        requests = driver.identity_requests(self._context())
+        requests = await self._call(driver.identity_requests, self._context())
         if requests:
-            identity: Identity = await run_driver(
-                driver.decode_identity, await self._ask(requests), self._context(), trusted=self._trusted
-            )
+            identity = await self._call(driver.decode_identity, await self._ask(requests), self._context())
             self._same_miner(identity)
             self.state.identity = merge_identity(identity, self.state.identity)
 
     def _same_miner(self, told: Identity) -> None:
         known = self.state.identity
-        if (told.mac and known.mac and told.mac != known.mac) or (
-            not (told.mac and known.mac) and told.serial and known.serial and told.serial != known.serial
-        ):
+        if told.mac and known.mac:
+            other = told.mac != known.mac
+        else:
+            ours, theirs = real_serial(known.serial), real_serial(told.serial)
+            other = ours is not None and theirs is not None and ours != theirs
+        if other:
             self._on_wrong_miner()
             raise WrongMinerError(f"{self.session.endpoint.address}: another miner answers here")
 
     async def _read_telemetry(self) -> Reading:
         driver = self.session.driver
         await self._ensure_key()
-        requests = driver.telemetry_requests(self._context())
+        requests = await self._call(driver.telemetry_requests, self._context())
         if not requests:
             return Reading()
         reading = await self._decode(driver.decode_telemetry, await self._ask(requests))
@@ -265,7 +319,7 @@ class Poller:
     async def _poll_telemetry(self) -> None:
         self.state.telemetry_due = time.monotonic() + self.settings.telemetry_seconds * 0.98
         try:
-            reading = await self._isolated(self._read_telemetry(), max(self.settings.telemetry_seconds, 5.0))
+            reading = await self._isolated(self._read_telemetry(), self._telemetry_limit())
         except MinerError as error:
             self._count(error)
             log.debug("telemetry failed: %s", error, extra={"miner": self.name})
@@ -276,24 +330,38 @@ class Poller:
         self.state.identity = merge_identity(reading.identity, self.state.identity)
         self._on_change()
 
+    def _telemetry_limit(self) -> float:
+        """Seconds for the telemetry: so few that the next status comes before this one expires."""
+        return max(min(self.settings.telemetry_seconds, 1.5 * self.settings.status_seconds), 2.0)
+
     async def _ask(self, requests: tuple[Request, ...]) -> Any:
         """One round; a missing or revoked API key is obtained once."""
         try:
             return await self._exchange.ask(self.session, requests)
         except AuthError:
-            if self._login is None or self.state.auth_failed or not _needs_key(requests):
+            refused_key = self.session.key_headers
+            may_sign_in = self._login is not None and not self.state.auth_failed
+            if not _needs_key(requests) or not (may_sign_in or refused_key):
                 raise
         self.session.key_headers = ()
-        await self._sign_in()
+        try:
+            await self._sign_in()
+        except AuthError as error:
+            if not refused_key:
+                raise
+            # What is open without a key is still asked for.
+            self._refused_key = refused_key
+            log.debug("no API key: %s", error, extra={"miner": self.name})
         return await self._exchange.ask(self.session, requests)
 
     async def _ensure_key(self) -> None:
-        if (
-            self._login is None
-            or self.session.key_headers
-            or self.state.auth_failed
-            or not isinstance(self.session.driver, ApiKeyLogin)
-        ):
+        if self._login is None or self.session.key_headers or not isinstance(self.session.driver, ApiKeyLogin):
+            return
+        if self.state.auth_failed:
+            # No password is tried any more, but a device that refused everything for a while may take its key again.
+            self.session.key_headers = self._refused_key
+            return
+        if time.monotonic() < self.state.locked_until:
             return
         try:
             await self._sign_in()
@@ -304,17 +372,20 @@ class Poller:
     async def _sign_in(self) -> None:
         if self._login is None or self.state.auth_failed:
             raise AuthError(f"{self.session.endpoint.address}: the device refused every known password")
+        locked = self.state.locked_until - time.monotonic()
+        if locked > 0.0:
+            raise LockedOut(f"{self.session.endpoint.address}: the device refuses sign-ins for a while", locked)
         try:
             await self._login()
         except LockedOut as error:
-            self.state.blocked_until = time.monotonic() + (error.retry_after or 600.0)
+            self.state.locked_until = time.monotonic() + (error.retry_after or _LOCK_SECONDS)
             raise
         except AuthError:
             self.state.auth_failed = True
             raise
 
     async def _decode(self, decoder: Callable[..., Reading], answers: Any) -> Reading:
-        reading = await run_driver(decoder, answers, self._context(), trusted=self._trusted)
+        reading = await self._call(decoder, answers, self._context())
         if not isinstance(reading, Reading):
             raise InternalError(f"driver {self.session.driver.driver_type} returned no Reading")
         return reading
@@ -330,6 +401,7 @@ class Poller:
             log.info("miner is back", extra={"miner": self.name, "address": self.session.endpoint.address})
         state.up = True
         state.failures = 0
+        state.reason = None
         state.last_error = None
         state.blocked_until = 0.0
         state.verify_identity = False
@@ -343,17 +415,20 @@ class Poller:
     def _failed(self, error: MinerError) -> None:
         state = self.state
         if state.up is not False:
-            log.warning("miner is gone: %s", error, extra={"miner": self.name, "reason": error.reason})
+            fault = error if isinstance(error, InternalError) and error.__cause__ is not None else None
+            where = {"miner": self.name, "reason": error.reason}
+            log.warning("miner is gone: %s", error, exc_info=fault, extra=where)
         state.up = False
         state.failures += 1
+        state.reason = error.reason
         state.status = None
         state.telemetry = None
         state.telemetry_due = 0.0
         state.verify_identity = True
         self._count(error)
         if isinstance(error, LockedOut):
-            state.blocked_until = time.monotonic() + (error.retry_after or 600.0)
-        elif isinstance(error, AuthError):
+            state.blocked_until = time.monotonic() + (error.retry_after or _LOCK_SECONDS)
+        elif isinstance(error, AuthError) and self.session.auth_blocked:
             # Devices lock out: no more tries until a password changes.
             state.auth_failed = True
             state.blocked_until = float("inf")
@@ -365,7 +440,7 @@ class Poller:
     def credentials_changed(self) -> None:
         """Forget the refusals and try again at once."""
         self.state.auth_failed = False
-        self.state.blocked_until = 0.0
+        self.state.blocked_until = self.state.locked_until = 0.0
         self.session.auth_blocked = False
         self.wake()
 

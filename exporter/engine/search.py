@@ -18,11 +18,11 @@ from exporter.discovery.identify import Verdict, identify_host, merged_probes
 from exporter.discovery.neighbours import neighbour_macs
 from exporter.discovery.networks import SearchNetwork
 from exporter.discovery.scan import ScanTarget, scan_ports
-from exporter.drivers.api import Answer, CgminerRequest, DecodeContext, Driver, Identification, Request
+from exporter.drivers.api import Answer, Answers, CgminerRequest, DecodeContext, Driver, Identification, Request
 from exporter.engine.exchange import Endpoint, Exchange, Session
 from exporter.engine.isolation import run_driver
 from exporter.engine.merge import merge_identity
-from exporter.errors import MinerError
+from exporter.errors import InternalError, MinerError
 from exporter.model import Identity
 
 log = logging.getLogger(__name__)
@@ -79,6 +79,29 @@ class Probing(Driver):
     driver_type = "probe"
 
 
+class _Opinion(Driver):
+    """Stands for a user's driver while one host is being identified: it repeats what that one said in its thread."""
+
+    def __init__(self, driver: Driver) -> None:
+        self.driver = driver
+        self.driver_type = driver.driver_type  # type: ignore[misc]  # of the class in every real driver
+        self._said: Identification | None = None
+
+    async def form(self, answers: Answers) -> None:
+        """Let the driver judge `answers`."""
+        try:
+            said = await run_driver(self.driver.identify, answers, trusted=False)
+            if not isinstance(said, Identification | None):
+                raise InternalError(f"identify returned {type(said).__name__}")
+        except MinerError as error:
+            log.debug("driver %s could not judge a host: %s", self.driver_type, error)
+        else:
+            self._said = said
+
+    def identify(self, answers: Answers) -> Identification | None:
+        return self._said
+
+
 class Searcher:
     """Looks for miners with a fixed set of drivers."""
 
@@ -114,7 +137,7 @@ class Searcher:
         stop: threading.Event | None = None,
         on_progress: Callable[[SearchProgress], None] | None = None,
     ) -> SearchResult:
-        """Search `networks`, leaving out the addresses in `skip`."""
+        """Search `networks`, leaving out the addresses in `skip`. Cancelling it ends the scan in its thread."""
         result = SearchResult()
         stop = stop or threading.Event()
         try:
@@ -134,7 +157,7 @@ class Searcher:
             raise
         result.tried = outcome.tried
         result.open_hosts = len(outcome.open_ports)
-        macs = {**_unique(neighbour_macs()), **macs}
+        macs = _fresh(macs, neighbour_macs())
         limit = asyncio.Semaphore(_IDENTIFY_AT_ONCE)
         done = 0
 
@@ -173,7 +196,7 @@ class Searcher:
                 targets.setdefault(host, ScanTarget(host, ports, paced))
                 if network.labels:
                     labels.setdefault(host, network.labels)
-        return list(targets.values()), labels, _unique(macs)
+        return list(targets.values()), labels, macs
 
     def _sweep(self, network: SearchNetwork, hosts: list[str]) -> dict[str, str] | None:
         """Address -> MAC by ARP, or None where ARP is not allowed or does not apply."""
@@ -230,14 +253,22 @@ class Searcher:
     async def identify(self, endpoint: Endpoint, *, http_open: bool = True, api_open: bool = True) -> Verdict:
         """Ask one host all drivers' probes."""
         session = Session(endpoint, _PROBING)
+        drivers = tuple(d if self._trusted(d.driver_type) else _Opinion(d) for d in self._ordered)
+        opinions = tuple(driver for driver in drivers if isinstance(driver, _Opinion))
+        answered: dict[str, Answer] = {}
 
         async def ask(probe: Request) -> Answer:
             if isinstance(probe, CgminerRequest):
-                return await self._exchange.probe_command(session, probe, _PROBE_SECONDS)
-            return await self._exchange.probe_http(session, probe, _PROBE_SECONDS)
+                answer = await self._exchange.probe_command(session, probe, _PROBE_SECONDS)
+            else:
+                answer = await self._exchange.probe_http(session, probe, _PROBE_SECONDS)
+            answered[probe.key] = answer
+            for opinion in opinions:
+                await opinion.form(Answers(answered))
+            return answer
 
         try:
-            return await identify_host(self._ordered, self._probes, ask, http_open=http_open, api_open=api_open)
+            return await identify_host(drivers, self._probes, ask, http_open=http_open, api_open=api_open)
         finally:
             await self._exchange.close_host(endpoint)
 
@@ -249,12 +280,14 @@ class Searcher:
         context = DecodeContext(time.time(), found.identity, found.details)
         session = Session(endpoint, driver)
         self._prepare(session)
+        trusted = self._trusted(driver.driver_type)
         try:
-            requests = driver.identity_requests(context)
+            requests = await run_driver(driver.identity_requests, context, trusted=trusted)
             if not requests:
                 return found.identity
             answers = await self._exchange.ask(session, requests)
-            told = await run_driver(driver.decode_identity, answers, context, trusted=self._trusted(driver.driver_type))
+            told = await run_driver(driver.decode_identity, answers, context, trusted=trusted)
+            return merge_identity(told, found.identity)
         except MinerError as error:
             log.info("%s: identity incomplete: %s", endpoint.address, error)
             return found.identity
@@ -263,10 +296,15 @@ class Searcher:
             return found.identity
         finally:
             await self._exchange.close_host(endpoint)
-        return merge_identity(told, found.identity)
 
 
 _PROBING: Final = Probing()
+
+
+def _fresh(swept: Mapping[str, str], table: Mapping[str, str]) -> dict[str, str]:
+    """What ARP says now, completed from the neighbour table, which remembers devices where they were minutes ago."""
+    here = set(swept.values())
+    return _unique({**{address: mac for address, mac in table.items() if mac not in here}, **swept})
 
 
 def _unique(macs: Mapping[str, str]) -> dict[str, str]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Final
 
 from exporter.drivers.api import Driver, Identification, Stream, StreamSource
 from exporter.drivers.loader import DriverSet
-from exporter.errors import MinerError
+from exporter.engine.isolation import call_driver, is_trusted, run_driver
+from exporter.engine.tasks import Tasks
+from exporter.errors import InternalError, MinerError
 from exporter.model import Reading
 from exporter.transports import udp
 
@@ -17,19 +20,45 @@ log = logging.getLogger(__name__)
 
 #: Senders remembered at most; a flood of forged senders cannot fill the memory.
 _MAX_SENDERS: Final = 4096
+#: Datagrams that may wait for users' drivers at the same time; what comes beyond that is dropped.
+_MAX_WAITING: Final = 64
+_LONGEST_PERIOD: Final = 3600.0
 
 OnReading = Callable[[str, Driver, Identification, Reading, float], None]
 """(address, driver, identification of its first datagram, reading, seconds until it expires)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Sender:
+    driver: Driver
+    stream: Stream
+    found: Identification
+    trusted: bool
 
 
 class Streams:
     """Listens for datagrams and turns them into readings."""
 
     def __init__(self, drivers: DriverSet, on_reading: OnReading) -> None:
-        self.drivers = drivers
         self._on_reading = on_reading
         self._listener: udp.Listener | None = None
-        self._senders: dict[str, tuple[Driver, Stream, Identification]] = {}
+        self._senders: dict[str, _Sender] = {}
+        self._tasks = Tasks()
+        self._waiting = 0
+        self.use(drivers)
+
+    @property
+    def port(self) -> int | None:
+        """The port that is listened to."""
+        return None if self._listener is None else self._listener.port
+
+    def use(self, drivers: DriverSet) -> None:
+        """Read what comes from now on with these drivers."""
+        self._drivers = drivers
+        self._senders.clear()
+        sources = [driver for driver in drivers.drivers.values() if isinstance(driver, StreamSource)]
+        self._ours = [driver for driver in sources if is_trusted(drivers, driver.driver_type)]
+        self._users = [driver for driver in sources if driver not in self._ours]
 
     async def start(self, port: int | None) -> None:
         """Listen on `port`; 0 is any free one, None switches it off."""
@@ -40,36 +69,82 @@ class Streams:
         if self._listener is not None:
             self._listener.close()
             self._listener = None
+        await self._tasks.stop()
 
     def datagram(self, data: bytes, address: str) -> None:
         """Take one datagram; anything that is none of ours is dropped."""
-        sender = self._senders.get(address) or self._meet(data, address)
+        sender = self._senders.get(address)
         if sender is None:
-            return
-        driver, stream, found = sender
+            sender = self._meet(data, address)
+        if sender is not None and sender.trusted:
+            self._feed(sender, data, address)
+        elif (sender is not None or self._users) and self._waiting < _MAX_WAITING:
+            self._waiting += 1
+            self._tasks.spawn(self._in_thread(sender, data, address), "datagram")
+
+    def _meet(self, data: bytes, address: str) -> _Sender | None:
+        """Ask our own drivers whether a new sender is theirs."""
+        for driver in self._ours:
+            try:
+                found = call_driver(_source(driver).identify_datagram, data)
+                if found is not None:
+                    return self._remember(address, driver, found, call_driver(_source(driver).new_stream), trusted=True)
+            except MinerError as error:
+                log.debug("driver %s could not judge a datagram: %s", driver.driver_type, error)
+        return None
+
+    def _feed(self, sender: _Sender, data: bytes, address: str) -> None:
         try:
-            readings = stream.feed(data, time.time())
+            self._tell(sender, address, call_driver(sender.stream.feed, data, time.time()))
         except MinerError as error:
             log.debug("datagram of %s dropped: %s", address, error)
-            return
-        except Exception:
-            log.warning("driver %s failed on a datagram", driver.driver_type, exc_info=True)
-            return
-        for reading in readings:
-            self._on_reading(address, driver, found, reading, 3 * stream.period)
 
-    def _meet(self, data: bytes, address: str) -> tuple[Driver, Stream, Identification] | None:
-        for driver in self.drivers.drivers.values():
-            source = driver if isinstance(driver, StreamSource) else None
-            if source is None:
-                continue
+    async def _in_thread(self, sender: _Sender | None, data: bytes, address: str) -> None:
+        """The same for users' drivers, which may hang."""
+        try:
+            if sender is None:
+                sender = await self._meet_in_thread(data, address)
+            if sender is not None:
+                feed = sender.stream.feed
+                readings = await run_driver(feed, data, time.time(), trusted=False, owner=sender.driver)
+                self._tell(sender, address, readings)
+        except MinerError as error:
+            log.debug("datagram of %s dropped: %s", address, error)
+        finally:
+            self._waiting -= 1
+
+    async def _meet_in_thread(self, data: bytes, address: str) -> _Sender | None:
+        for driver in self._users:
             try:
-                found = source.identify_datagram(data)
-            except MinerError:
-                continue
-            if found is not None:
-                if len(self._senders) >= _MAX_SENDERS:
-                    self._senders.pop(next(iter(self._senders)))
-                sender = self._senders[address] = (driver, source.new_stream(), found)
-                return sender
+                found = await run_driver(_source(driver).identify_datagram, data, trusted=False)
+                if found is not None:
+                    stream = await run_driver(_source(driver).new_stream, trusted=False)
+                    return self._remember(address, driver, found, stream, trusted=False)
+            except MinerError as error:
+                log.debug("driver %s could not judge a datagram: %s", driver.driver_type, error)
         return None
+
+    def _remember(
+        self, address: str, driver: Driver, found: Identification, stream: Stream, *, trusted: bool
+    ) -> _Sender:
+        period = getattr(stream, "period", None)
+        if not isinstance(found, Identification) or not isinstance(period, int | float):
+            raise InternalError("no Identification, or a stream without a period")
+        if not 0 < period <= _LONGEST_PERIOD:
+            raise InternalError(f"a period of {period} s")
+        if len(self._senders) >= _MAX_SENDERS:
+            self._senders.pop(next(iter(self._senders)))
+        sender = self._senders[address] = _Sender(driver, stream, found, trusted)
+        return sender
+
+    def _tell(self, sender: _Sender, address: str, readings: Iterable[Reading]) -> None:
+        if not isinstance(readings, tuple | list) or not all(isinstance(reading, Reading) for reading in readings):
+            raise InternalError(f"driver {sender.driver.driver_type} gave something else than readings")
+        for reading in readings:
+            self._on_reading(address, sender.driver, sender.found, reading, 3 * sender.stream.period)
+
+
+def _source(driver: Driver) -> StreamSource:
+    if not isinstance(driver, StreamSource):
+        raise InternalError(f"driver {driver.driver_type} hears nothing")
+    return driver

@@ -11,6 +11,7 @@ from exporter.engine.fleet import MinerRecord
 from exporter.metrics.catalog_board import BOARD_METRICS, CHIP_METRICS
 from exporter.metrics.catalog_miner import MINER_METRICS, SYSTEM_METRICS
 from exporter.metrics.catalog_pool import POOL_METRICS, pool_info
+from exporter.metrics.catalog_usb import USB_METRICS
 from exporter.metrics.spec import RESERVED_LABELS, MetricSpec, SpecError
 
 
@@ -32,7 +33,9 @@ class RenderOptions:
 def families(options: RenderOptions) -> tuple[MetricSpec[Any], ...]:
     """The families shown under `options`, durable ones first, in the order of the page."""
     return (
-        *MINER_METRICS,
+        *(metric for metric in MINER_METRICS if metric.scope.durable),
+        *USB_METRICS,
+        *(metric for metric in MINER_METRICS if not metric.scope.durable),
         *BOARD_METRICS,
         *(CHIP_METRICS if options.chips else ()),
         pool_info(show_user=options.pool_user),

@@ -176,6 +176,7 @@ class Renderer:
             record.labels,
             record.managed,
             record.muted,
+            record.usb,
         )
         size = len(self.durable_specs)
         if before.durable_source and before.durable_source[0] == source:

@@ -237,6 +237,10 @@ class Program:
     def log(self):
         return "\n".join(self.process.lines)
 
+    def entries(self, start=0):
+        """The log's entries after the first `start` lines."""
+        return [json.loads(line) for line in self.process.lines[start:] if line.startswith("{")]
+
 
 def run_command(*words, environment=None, folder=None):
     return subprocess.run(

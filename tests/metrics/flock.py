@@ -7,7 +7,7 @@ import re
 
 from hypothesis import strategies as st
 
-from exporter.engine.fleet import MinerRecord
+from exporter.engine.fleet import MinerRecord, UsbRecord
 from exporter.errors import REASONS
 from exporter.metrics.catalog import RenderOptions
 from exporter.metrics.page import PageStore
@@ -23,9 +23,13 @@ from exporter.model import (
     Reading,
     Temperature,
 )
+from exporter.model_usb import UsbState, UsbStatus, UsbView
 
 NOW = 1000.0
 SAMPLE = re.compile(r"(?P<name>[a-z_:]+[a-z0-9_]*)(?P<labels>\{.*\})? (?P<value>\S+)")
+
+
+USB = UsbRecord(UsbView(UsbStatus.ACTIVE, UsbState.MINING, 1.7e9, boots=1), "/dev/ttyUSB0", "1-1.2")
 
 
 def record(miner_id: int = 1, **changes: object) -> MinerRecord:

@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families as text_fami
 from exporter.metrics.catalog import CATALOGUE, RenderOptions
 from exporter.metrics.page import PageStore
 from exporter.metrics.selfmetrics import SelfMetrics
-from tests.metrics.flock import NOW, flocks, full_reading, record, samples_of, text_of
+from tests.metrics.flock import NOW, USB, flocks, full_reading, record, samples_of, text_of
 
 ALL = RenderOptions(chips=True, pool_user=True, label_names=("rack", "site"))
 
@@ -21,7 +21,7 @@ ALL = RenderOptions(chips=True, pool_user=True, label_names=("rack", "site"))
 def whole_page(openmetrics: bool) -> str:
     """Miners and exporter, as /metrics joins them."""
     store, own = PageStore(ALL), SelfMetrics()
-    store.publish(record(1, reading=full_reading()))
+    store.publish(record(1, reading=full_reading(), usb=USB))
     store.publish(record(2, up=False, reading=None))
     own.poll_begun("bitaxe")
     own.poll_ended("bitaxe", 0.2, "timeout")

@@ -15,10 +15,10 @@ from exporter.metrics.page import PageStore, render
 from exporter.metrics.render import Renderer
 from exporter.metrics.scopes import FAN, MINER, READING, gauge, gauges
 from exporter.model import Board, Chip, Fan, Identity, MinerState, Pool, Reading, Temperature
-from tests.metrics.flock import NOW, full_reading, names_in, page_of, record, samples_of, text_of
+from tests.metrics.flock import NOW, USB, full_reading, names_in, page_of, record, samples_of, text_of
 
 KEY = "02:00:00:00:00:01"
-DURABLE = {family.name for family in CATALOGUE if family.scope.durable}
+DURABLE = {f.name for f in CATALOGUE if f.scope.durable and not f.name.startswith("miner_usb_")}
 
 
 def shown(**reading: object) -> dict[str, float]:
@@ -32,7 +32,7 @@ def shown(**reading: object) -> dict[str, float]:
 
 
 def test_a_full_reading_fills_the_catalogue():
-    text = page_of(record(reading=full_reading()), options=RenderOptions(chips=True))
+    text = page_of(record(reading=full_reading(), usb=USB), options=RenderOptions(chips=True))
     assert names_in(text) == {family.name for family in CATALOGUE}
 
 

@@ -122,6 +122,11 @@ def test_durable_families_are_those_that_alarms_need():
         "miner_muted",
         "miner_last_success_timestamp_seconds",
         "miner_poll_errors_total",
+        "miner_usb_status",
+        "miner_usb_state",
+        "miner_usb_state_since_timestamp_seconds",
+        "miner_usb_condition",
+        "miner_usb_boots_total",
     }
 
 

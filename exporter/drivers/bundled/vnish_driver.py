@@ -32,6 +32,8 @@ from exporter.model import Board, Identity, ModelInfo, Reading
 
 _INFO = "GET /api/v1/info"
 _SUMMARY = HttpRequest("/api/v1/summary", auth=Auth.API_KEY)
+#: The other pages are open to all; this one tells that our key was removed from the device.
+_KEY_CHECK = HttpRequest("/api/v1/auth-check", auth=Auth.API_KEY, optional=True)
 _INFO_REQUEST = HttpRequest("/api/v1/info", optional=True)
 _CHIPS = HttpRequest(  # 1.2 has /chains, 1.3 /boards, the betas /chips
     "/api/v1/chains",
@@ -122,6 +124,7 @@ class VnishDriver(Driver):
         ("GET /api/v1/model cooling.*", "limits of settings"),
         ("GET /api/v1/model overclock.*", "limits of settings"),
         ("GET /api/v1/autotune/presets [].tune_settings.*", "results of a tuning run"),
+        ("GET /api/v1/auth-check *", "the status tells whether our key is known"),
     )
 
     # --- identification ---
@@ -160,7 +163,7 @@ class VnishDriver(Driver):
         return reading if system is None else _with_system(reading, system, document)
 
     def telemetry_requests(self, context: DecodeContext) -> tuple[Request, ...]:
-        return (_INFO_REQUEST, _CHIPS, _STATUS, _PERFORMANCE, _FACTORY, _MODEL)
+        return (_KEY_CHECK, _INFO_REQUEST, _CHIPS, _STATUS, _PERFORMANCE, _FACTORY, _MODEL)
 
     def decode_telemetry(self, answers: Answers, context: DecodeContext) -> Reading:
         reading = Reading()
