@@ -26,14 +26,19 @@ from exporter.drivers.loader import DriverSet, load_drivers
 from exporter.engine.client import LoopEngineApi
 from exporter.engine.engine import Engine
 from exporter.engine.exchange import Exchange
+from exporter.engine.fleet import FleetSnapshot
 from exporter.engine.sessions import Sessions
+from exporter.engine.waiting import list_devices
 from exporter.errors import FlockwatchError, UsageError
 from exporter.memory import settle
 from exporter.metrics.catalog import RenderOptions
 from exporter.metrics.page import PageStore
 from exporter.metrics.selfmetrics import SelfMetrics
+from exporter.metrics.service_discovery import find_miner
+from exporter.sign_in import SignedInOnly
 from exporter.store.backup import backup_bytes
 from exporter.store.database import Database
+from exporter.text import normal_mac
 from exporter.transports.wire import NetworkWire
 from exporter.web import MetricsListener
 from exporter.web_config import WebConfig, load_web_config
@@ -68,6 +73,8 @@ class App:
         self.settings = load_settings(options.config_file, environ, allow_large=options.allow_large)
         self._web_config = load_web_config(options.web_config_file) if options.web_config_file else WebConfig()
         self._db = Database.open(self.settings.database.path)
+        self._started_with = self.settings
+        self._engine: EngineThread | None = None
         self._stop = threading.Event()
         self._reload_turn = threading.Lock()
         self._book = CredentialBook(environ, self._db)
@@ -82,8 +89,9 @@ class App:
             self._db.close()
 
     def _run(self) -> int:
+        self._catch_signals()
         _raise_descriptor_limit()
-        drivers = self._load_drivers(self.settings)
+        drivers = self._load_drivers()
         engine = EngineThread(self.settings, self._db, drivers, self._book, self._page, self._self_metrics)
         metrics = MetricsListener(
             self._page,
@@ -103,14 +111,13 @@ class App:
             stack.callback(engine.stop)
             tls = self._web_config.tls
             ui = BoundedServer(
-                create_app(engine.api),
+                SignedInOnly(create_app(engine.api), self._web_config.users),
                 what="the web UI",
                 option="--ui.listen-address",
                 tls=None if tls is None else tls.context(),
             )
             ui.start(ui_addr.host, ui_addr.port)
             stack.callback(ui.stop)
-            self._catch_signals()
             gc.collect()
             settle()
             self._self_metrics.config_reloaded(True, time.time())
@@ -126,8 +133,8 @@ class App:
             signal.signal(number, lambda *_: self._stop.set())
         signal.signal(signal.SIGHUP, lambda *_: threading.Thread(target=self.reload, name="reload").start())
 
-    def _load_drivers(self, settings: Settings) -> DriverSet:
-        drivers = load_drivers(settings.drivers.path)
+    def _load_drivers(self) -> DriverSet:
+        drivers = load_drivers(self._started_with.drivers.path)
         self._self_metrics.drivers_loaded(drivers.loaded, drivers.rejected)
         return drivers
 
@@ -142,17 +149,20 @@ class App:
 
     def reload(self) -> str | None:
         """Re-read configuration, credentials and drivers; a bad file keeps what runs. Returns the error or None."""
+        engine = self._engine
+        if engine is None:
+            return "the program is still starting; try again"
         with self._reload_turn:
             try:
                 settings = load_settings(
                     self._options.config_file, self._environ, allow_large=self._options.allow_large
                 )
                 self._book.reload()
-                drivers = self._load_drivers(settings)
-                later = restart_needed(self.settings, settings)
+                drivers = self._load_drivers()
+                later = restart_needed(self._started_with, settings)
                 if later:
                     log.warning("these settings take effect at the next start: %s", ", ".join(later))
-                self._engine.apply(settings, drivers)
+                engine.apply(settings, drivers)
                 self._page.configure(self._render_options(settings))
             except FlockwatchError as error:
                 log.error("reload failed, the running configuration stays: %s", error)  # noqa: TRY400 - one line
@@ -167,7 +177,10 @@ class App:
 
     def _handlers(self, engine: EngineThread) -> dict[str, Handler]:
         async def rescan(arguments: dict[str, Any], progress: Callable[[dict[str, Any]], None]) -> Any:
-            return await engine.engine.rescan(_miner_id(engine.engine, arguments.get("miner")))
+            snapshot = engine.engine.snapshot()
+            result = await engine.engine.rescan(_miner_id(snapshot, arguments.get("miner")))
+            miners = engine.engine.snapshot().miners
+            return {**result, "known": len(miners), "answering": sum(record.up is True for record in miners)}
 
         async def backup(arguments: dict[str, Any], progress: Callable[[dict[str, Any]], None]) -> Any:
             return {"document": (await asyncio.to_thread(backup_bytes, self._db)).decode()}
@@ -175,17 +188,35 @@ class App:
         async def reload(arguments: dict[str, Any], progress: Callable[[dict[str, Any]], None]) -> Any:
             return {"error": await asyncio.to_thread(self.reload)}
 
-        return {"rescan": rescan, "backup": backup, "reload": reload}
+        async def devices(arguments: dict[str, Any], progress: Callable[[dict[str, Any]], None]) -> Any:
+            return {"devices": list_devices(self._db)}
+
+        async def onboard(arguments: dict[str, Any], progress: Callable[[dict[str, Any]], None]) -> Any:
+            row = await engine.engine.onboard(
+                int(arguments["id"]),
+                str(arguments["name"]),
+                str(arguments["currency"]),
+                arguments.get("chipset"),
+                arguments.get("location_notes"),
+            )
+            return {"id": row.id, "miner": row.key, "name": row.name}
+
+        return {"rescan": rescan, "backup": backup, "reload": reload, "devices": devices, "onboard": onboard}
 
 
-def _miner_id(engine: Engine, wanted: Any) -> int | None:
-    """The id of the miner that a person named by id, key, name or address."""
+def _miner_id(snapshot: FleetSnapshot, wanted: Any) -> int | None:
+    """The id of the miner that a person named by id, key, MAC, name or address; None where nobody named one."""
     if wanted is None:
         return None
-    for record in engine.snapshot().miners:
-        if str(wanted) in (str(record.id), record.key, record.name, record.address):
-            return record.id
-    raise UsageError(f"no miner is called {wanted!r}; name one by its id, MAC, name or address")
+    words = str(wanted).strip()
+    found = [record for record in snapshot.miners if str(record.id) == words]
+    found = found or find_miner(snapshot, words) or find_miner(snapshot, normal_mac(words) or words)
+    if not found:
+        raise UsageError(f"no miner is called {words!r}; name one by its id, MAC, name or address")
+    if len(found) > 1:
+        keys = ", ".join(record.key for record in found[:5])
+        raise UsageError(f"{len(found)} miners are called {words!r}; name one by its MAC or address: {keys}")
+    return found[0].id
 
 
 class EngineThread:

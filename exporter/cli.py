@@ -53,8 +53,8 @@ class _Parser(argparse.ArgumentParser):
         raise SystemExit(2)
 
 
-def _shared() -> argparse.ArgumentParser:
-    shared = argparse.ArgumentParser(add_help=False)
+def _shared() -> _Parser:
+    shared = _Parser(add_help=False)
     group = shared.add_argument_group("global options")
 
     def add(option: str, text: str, **more: Any) -> None:
@@ -68,18 +68,19 @@ def _shared() -> argparse.ArgumentParser:
 
 def _parser() -> argparse.ArgumentParser:
     shared = _shared()
+    parents = [shared]
     parser = _Parser(
         prog="flockwatch",
         description="Finds Bitcoin miners on the network and on USB, and shows them as Prometheus metrics.",
         epilog="`flockwatch COMMAND --help` tells more. Exit status: 0 done, 1 failed, 2 something for you to mend.",
-        parents=[shared],
+        parents=parents,
     )
     parser.add_argument("--version", action="version", version=f"flockwatch {__version__}")
     parser.set_defaults(config_file=Path("targets.yml"), log_level=None, log_format=FORMATS[0])
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     def add(name: str, command: Command, text: str, more: str = "") -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=text, description=f"{text} {more}", parents=[shared])
+        sub = commands.add_parser(name, help=text, description=f"{text} {more}", parents=parents)
         sub.set_defaults(command=command)
         return sub
 
@@ -132,6 +133,19 @@ def _parser() -> argparse.ArgumentParser:
     check = add("check-config", _check_config, "Check a configuration file.")
     check.add_argument("file", nargs="?", type=Path, help="the file (default: that of --config.file)")
     _accept_large(check)
+
+    devices = add("devices", _devices, "Show new USB boards, and name them.")
+    actions = devices.add_subparsers(title="actions", metavar="ACTION", required=True)
+    listing = actions.add_parser("list", help="boards that wait to be named", parents=[shared])
+    listing.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    listing.set_defaults(action="list")
+    naming = actions.add_parser("onboard", help="make a waiting board a miner of the flock", parents=[shared])
+    naming.add_argument("id", type=int, help="of the board, from `devices list`")
+    naming.add_argument("--name", required=True, help="what to call the miner")
+    naming.add_argument("--currency", required=True, help="what it mines: BTC, BCH, ..., OTHER")
+    naming.add_argument("--chipset", help="a note")
+    naming.add_argument("--location", help="a note")
+    naming.set_defaults(action="onboard")
 
     drivers = add("drivers", _drivers, "Show the drivers in use and the files that were rejected.")
     drivers.add_argument("action", choices=("list",), help="what to do with them")
@@ -194,6 +208,12 @@ def _check_config(options: argparse.Namespace) -> int:
     load_settings(path, os.environ, allow_large=options.yes)
     sys.stdout.write(f"{path}: valid\n")
     return 0
+
+
+def _devices(options: argparse.Namespace) -> int:
+    from exporter.commands.devices import onboard_device, show_devices
+
+    return show_devices(options) if options.action == "list" else onboard_device(options)
 
 
 def _drivers(options: argparse.Namespace) -> int:

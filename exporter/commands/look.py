@@ -116,7 +116,7 @@ async def _look(bench: Bench, endpoint: Endpoint, driver_name: str | None) -> Lo
         )
     if found is None:
         raise UsageError(
-            f"{endpoint.address}: what answers here is no miner that is known; if it is one, name its driver by --driver"
+            f"{endpoint.address}: what answers here is no known miner; if it is one, name its driver by --driver"
             + (" (some questions failed: it may be starting)" if verdict.failed else "")
         )
     if found.driver_type is None:

@@ -7,12 +7,15 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 from exporter.config import Settings
 from exporter.discovery.networks import SearchNetwork, local_interfaces, search_networks
+from exporter.discovery.usb import OnAdded, OnRemoved, UsbWatcher
+from exporter.drivers.api import StreamSource
+from exporter.drivers.families.nerdminer_console import NerdMinerConsole
 from exporter.drivers.loader import DriverSet
 from exporter.engine.exchange import Exchange, Session
 from exporter.engine.fixed import FixedMiners
@@ -21,16 +24,22 @@ from exporter.engine.flock import Flock, Page
 from exporter.engine.heard import Heard
 from exporter.engine.isolation import is_trusted
 from exporter.engine.miner import Miner
+from exporter.engine.onboarding import onboard
 from exporter.engine.poller import PollMeter
 from exporter.engine.registry import Found, Taken
 from exporter.engine.search import Find, Searcher, SearchProgress, SearchResult
 from exporter.engine.sessions import Sessions
 from exporter.engine.streams import Streams
 from exporter.engine.tasks import Tasks
+from exporter.engine.usb import DRIVER, UsbBoards
+from exporter.engine.usb_board import Console
+from exporter.engine.usb_miners import UsbMinersOfFlock
 from exporter.errors import FlockwatchError, UsageError
 from exporter.memory import settle
 from exporter.model import Identity
 from exporter.store.database import Database
+from exporter.store.rows import MinerRow
+from exporter.transports.serial import SerialPort
 from exporter.units import UnixSeconds
 
 log = logging.getLogger(__name__)
@@ -41,6 +50,7 @@ UNSURE_SECONDS: Final = 60.0
 #: Where a miner was seen that long ago, strangers are asked again in every cycle: it may be starting.
 _MISSED_SECONDS: Final = 3600.0
 _PERSIST_SECONDS: Final = 300.0
+_LEAST_PAUSE: Final = 1.0
 
 
 class Meter(PollMeter, Protocol):
@@ -49,6 +59,8 @@ class Meter(PollMeter, Protocol):
     def discovery_run(self, method: str, *, probed: int, found: int, adopted: int) -> None: ...
 
     def set_targets(self, targets: dict[tuple[str, str], int]) -> None: ...
+
+    def set_usb_ports(self, ports: Mapping[str, int]) -> None: ...
 
     def set_devices_waiting(self, source: str, number: int) -> None: ...
 
@@ -76,6 +88,15 @@ class Engine:
         self._fixed = FixedMiners(db, self.flock)
         self._heard = Heard(self.flock)
         self._streams = Streams(drivers, self._heard.heard)
+        self.usb = UsbBoards(
+            settings.serial,
+            db,
+            UsbMinersOfFlock(db, self.flock, self._heard),
+            self._usb_watcher,
+            self._new_console,
+            SerialPort.open,
+            self._count_usb,
+        )
         self._seen: dict[str, SeenHost] = {}
         self._left_alone: dict[str, float] = {}
         self._tasks = Tasks()
@@ -110,6 +131,7 @@ class Engine:
         self._relabel()
         self._heard.expect()
         await self._streams.start(self._settings.udp.nmminer_port)
+        self.usb.start()
         self._count_targets()
         self._tasks.forever(self._discover_forever, "discovery")
         self._tasks.forever(self._persist_forever, "persist")
@@ -121,6 +143,7 @@ class Engine:
         self._stop_search.set()
         await self._tasks.stop()
         await self._streams.stop()
+        await self.usb.stop()
         self._heard.stop()
         await self.flock.stop()
         await self._db.commit()
@@ -134,12 +157,37 @@ class Engine:
         self._generation += 1  # what a search under way says of strangers was said by the old drivers
         self._searcher = self._new_searcher()
         self._left_alone.clear()
+        self.usb.apply(settings.serial)
         self.flock.networks = self.networks()
         await self.flock.apply(settings, drivers)
         await self._fixed.apply(settings, drivers)
         self._relabel()
         self._count_targets()
         self.flock.lost_track.set()
+
+    # --- USB ---
+
+    def _usb_watcher(self, added: OnAdded, removed: OnRemoved) -> UsbWatcher:
+        return UsbWatcher(added, removed, ports=self._settings.serial.ports)
+
+    def _new_console(self) -> Console:
+        driver = self._drivers.drivers.get(DRIVER)
+        stream = driver.new_stream() if isinstance(driver, StreamSource) else None
+        return cast(Console, stream or NerdMinerConsole())
+
+    def _count_usb(self, waiting: int, boards: int) -> None:
+        self._meter.set_devices_waiting("usb", waiting)
+        self._meter.set_usb_ports({DRIVER: boards})
+
+    async def onboard(
+        self, device_id: int, name: str, currency: str, chipset: str | None = None, location_notes: str | None = None
+    ) -> MinerRow:
+        """Name a waiting device; see `onboarding.onboard`. It is on disk when this returns."""
+        row = onboard(self._db, device_id, name, currency, chipset, location_notes)
+        await self._db.commit()
+        self.usb.onboarded(row)
+        self._count_targets()
+        return self._db.miners.get(row.id) or row
 
     def _new_searcher(self) -> Searcher:
         network = self._settings.network
@@ -183,7 +231,7 @@ class Engine:
         for miner in self.flock:
             row = miner.row
             if row.enabled and row.managed:
-                source = "fixed" if row.fixed else "network"
+                source = "usb" if row.driver == DRIVER else "fixed" if row.fixed else "network"
                 targets[row.driver, source] = targets.get((row.driver, source), 0) + 1
             waiting += row.enabled and row.name is None
         self._meter.set_targets(targets)
@@ -199,8 +247,9 @@ class Engine:
                 await self.search()
             except (FlockwatchError, OSError) as error:
                 log.error("discovery failed, the next cycle tries again: %s", error)  # noqa: TRY400 - one line
-            # A cycle that overruns delays the next one.
-            pause = max(1.0, self._settings.intervals.discovery_seconds - (time.monotonic() - started))
+            # A cycle that overruns delays the next one, and miners that keep changing places do not fill the network.
+            await asyncio.sleep(_LEAST_PAUSE)
+            pause = max(0.0, self._settings.intervals.discovery_seconds - (time.monotonic() - started))
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.flock.lost_track.wait(), pause)
 
@@ -366,5 +415,7 @@ class Engine:
         Raises:
             UsageError: no miner has this id.
         """
-        await self.flock.forget(self._known(miner_id))
+        miner = self._known(miner_id)
+        await self.flock.forget(miner)
+        self.usb.forgotten(miner.row)
         self._count_targets()

@@ -10,9 +10,10 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Generator, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from threading import Event
+from typing import Any, Protocol, TypeVar
 
 import httpx
 
@@ -31,6 +32,12 @@ class Endpoint:
     address: str
     http_port: int = 80
     api_port: int = 4028
+
+
+T = TypeVar("T")
+
+Script = Generator[Request, Answer | MinerError, T]
+"""Questions to one host: yields requests, is sent an answer or an error for each, returns a result."""
 
 
 class Wire(Protocol):
@@ -52,6 +59,20 @@ class Wire(Protocol):
     async def cgminer(self, endpoint: Endpoint, port: int, payload: bytes, timeout: float) -> bytes: ...
 
     async def close_host(self, endpoint: Endpoint) -> None: ...
+
+    def run_scripts(
+        self,
+        scripts: Iterable[tuple[Endpoint, Script[T]]],
+        timeout: float,
+        on_end: Callable[[Endpoint, T], None],
+        stop: Event,
+    ) -> None:
+        """Run scripts for many hosts at once; blocking, for a thread, in which `on_end` is called as well.
+
+        Requests go out unsigned, any status is an answer, the body of a CGMiner reply is raw; `timeout` (seconds) is
+        that of one request.
+        """
+        ...
 
 
 @dataclass(slots=True)
@@ -145,11 +166,8 @@ class Exchange:
             return
         if 200 <= answer.status < 300:
             answers[request.key] = answer
-        elif answer.status in (401, 403) and (not request.optional or request.auth is Auth.API_KEY):
-            raise AuthError(f"{session.endpoint.address}: {request.key}: status {answer.status}, sign-in refused")
-        elif not request.optional:
-            kind = Unsupported if answer.status in (404, 405, 501) else ProtocolError
-            raise kind(f"{session.endpoint.address}: {request.key}: status {answer.status}")
+        else:
+            _check_refusal(session, request, answer.status)
 
     async def fetch(self, session: Session, request: HttpRequest) -> Answer:
         """One HTTP exchange, signed as the request says, whatever its status."""
@@ -188,10 +206,17 @@ class Exchange:
         """One CGMiner probe; the body stays raw where it is no CGMiner reply (HTTP on 4028 tells a family as well)."""
         payload = cgminer.encode_command(request.command, request.parameter, text=request.text)
         body = await self._wire.cgminer(session.endpoint, request.port or session.endpoint.api_port, payload, timeout)
-        try:
-            return Answer(body, document=_parse_reply(request, body))
-        except DecodeError:
-            return Answer(body)
+        return probe_answer(request, body)
+
+    def run_scripts(
+        self,
+        scripts: Iterable[tuple[Endpoint, Script[T]]],
+        timeout: float,
+        on_end: Callable[[Endpoint, T], None],
+        stop: Event,
+    ) -> None:
+        """See `Wire.run_scripts`."""
+        self._wire.run_scripts(scripts, timeout, on_end, stop)
 
     async def close_host(self, endpoint: Endpoint) -> None:
         """Drop the connections to a host, for example after identification."""
@@ -260,6 +285,23 @@ class Exchange:
         async with session.turn():
             body = await self._wire.cgminer(session.endpoint, port, payload, session.driver.rules.timeout_seconds)
         return _parse_reply(request, body)
+
+
+def _check_refusal(session: Session, request: HttpRequest, status: int) -> None:
+    """Raise what a status other than success means; nothing where the request may be left out."""
+    if status in (401, 403) and (not request.optional or request.auth is Auth.API_KEY):
+        raise AuthError(f"{session.endpoint.address}: {request.key}: status {status}, sign-in refused")
+    if not request.optional:
+        kind = Unsupported if status in (404, 405, 501) else ProtocolError
+        raise kind(f"{session.endpoint.address}: {request.key}: status {status}")
+
+
+def probe_answer(request: CgminerRequest, body: bytes) -> Answer:
+    """The answer to a probe; its body stays raw where it is no CGMiner reply."""
+    try:
+        return Answer(body, document=_parse_reply(request, body))
+    except DecodeError:
+        return Answer(body)
 
 
 def _parse_reply(request: CgminerRequest, body: bytes) -> dict[str, Any]:

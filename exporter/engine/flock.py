@@ -275,6 +275,15 @@ class Flock:
         miner.stream = None
         self.publish(miner)
 
+    def take_row(self, row: MinerRow) -> Miner:
+        """Show a row that somebody else stored: a new miner, or new fields of a known one."""
+        miner = self._miners.get(row.id)
+        if miner is None:
+            miner = self._miners[row.id] = Miner(row, first_state(row, time.time()))
+        miner.row = row
+        self.publish(miner)
+        return miner
+
     def is_alive(self, miner: Miner) -> bool:
         """Whether the miner answers its polls (or talks by itself) now."""
         if miner.stream is not None:

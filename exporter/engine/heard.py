@@ -49,7 +49,7 @@ class Heard:
         here = self._flock.at(address)
         miner = next((m for m in here if m.row.driver == driver.driver_type and talks_by_itself(driver, m.row)), None)
         if miner is not None:
-            self._take(miner, reading, expires_in)
+            self.take(miner, reading, expires_in)
         elif self._may_be_new(address, here):
             self._flock.tasks.spawn(self._adopt(address, driver, found, reading, expires_in), "message")
 
@@ -92,9 +92,10 @@ class Heard:
         )
         miner = next((m for m in flock.at(address) if m.row.driver == driver.driver_type), None)
         if miner is not None:
-            self._take(miner, reading, expires_in)
+            self.take(miner, reading, expires_in)
 
-    def _take(self, miner: Miner, reading: Reading, expires_in: float) -> None:
+    def take(self, miner: Miner, reading: Reading, expires_in: float) -> None:
+        """A miner of the flock told of itself; what it told expires after `expires_in` seconds."""
         if not (miner.row.managed and miner.row.enabled):
             return
         state = miner.state

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 
-from exporter.engine.fleet import MinerRecord
+from exporter.engine.fleet import MinerRecord, UsbRecord
 from exporter.engine.merge import merge_identity
 from exporter.engine.poller import Poller, PollState
 from exporter.model import Identity, Reading
+from exporter.model_usb import UsbState, UsbStatus, UsbView
 from exporter.store.rows import MinerRow
 from exporter.units import Seconds, UnixSeconds
 
@@ -25,6 +26,7 @@ class Miner:
         misses: discovery cycles in a row that covered its address and did not see it.
         model_due: `time.monotonic()` from which its model may be read; infinity once it was.
         stream: the last reading of a device that talks by itself, with the monotonic time it expires.
+        usb: what a miner on USB shows; None until its board was plugged in.
     """
 
     row: MinerRow
@@ -33,6 +35,7 @@ class Miner:
     misses: int = 0
     model_due: float = 0.0
     stream: tuple[Reading, float] | None = None
+    usb: UsbRecord | None = None
 
 
 def first_state(row: MinerRow, now: float) -> PollState:
@@ -58,6 +61,14 @@ def display_name(row: MinerRow, identity: Identity) -> str:
     if hostname and (any(character.isdigit() for character in hostname) or hostname.lower().endswith(tail)):
         return hostname
     return f"{hostname or identity.model or identity.make or row.driver} {tail}"
+
+
+def _unplugged(row: MinerRow) -> UsbRecord | None:
+    """What a miner on USB shows while its board was not seen since the program started."""
+    if row.driver != "nerdminer":
+        return None
+    since = row.last_seen or row.created_at or UnixSeconds(0.0)
+    return UsbRecord(UsbView(UsbStatus.INACTIVE, UsbState.NOT_CONNECTED, since))
 
 
 def record_of(miner: Miner) -> MinerRecord:
@@ -101,5 +112,6 @@ def record_of(miner: Miner) -> MinerRecord:
         last_success=None if state.last_success is None else UnixSeconds(state.last_success),
         last_error=state.last_error,
         created_at=row.created_at,
+        usb=miner.usb or _unplugged(row),
         last_seen=UnixSeconds(state.last_success) if state.last_success is not None else row.last_seen,
     )

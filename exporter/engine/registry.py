@@ -156,7 +156,7 @@ def _candidates(db: Database, found: Found) -> Iterator[MinerRow]:
             yield row
     for key, _ in _keys(found):
         row = db.miners.by_key(key)
-        if row is not None and not _contradicts(row, told):
+        if row is not None and not _is_usb(row) and not _contradicts(row, told):
             yield row
     yield from _same_place(db, found)
 
@@ -169,12 +169,17 @@ def _same_serial(db: Database, found: Found) -> Iterator[MinerRow]:
     rows = [
         row
         for row in db.miners.by_serial(serial)
-        if row.port_path is None and row.attrs_serial is None  # a USB bridge's number is another thing
+        if not _is_usb(row)
         if mac is None or row.identity.mac is None or row.mac == mac or row.driver == found.driver
     ]
     if len(rows) > 1:  # makers give some numbers twice
         rows = [row for row in rows if row.address == found.address]
     yield from rows[:1]
+
+
+def _is_usb(row: MinerRow) -> bool:
+    """The serial number of a USB board is that of its bridge, which is another thing."""
+    return row.port_path is not None or row.attrs_serial is not None
 
 
 def _same_place(db: Database, found: Found) -> Iterator[MinerRow]:

@@ -19,7 +19,8 @@ from exporter.discovery.neighbours import neighbour_macs
 from exporter.discovery.networks import SearchNetwork
 from exporter.discovery.scan import ScanTarget, scan_ports
 from exporter.drivers.api import Answer, Answers, CgminerRequest, DecodeContext, Driver, Identification, Request
-from exporter.engine.exchange import Endpoint, Exchange, Session
+from exporter.engine.examine import Examined, examination, reusable
+from exporter.engine.exchange import Endpoint, Exchange, Script, Session
 from exporter.engine.isolation import run_driver
 from exporter.engine.merge import merge_identity
 from exporter.errors import InternalError, MinerError
@@ -85,6 +86,7 @@ class _Opinion(Driver):
     def __init__(self, driver: Driver) -> None:
         self.driver = driver
         self.driver_type = driver.driver_type  # type: ignore[misc]  # of the class in every real driver
+        self.probes = driver.probes  # type: ignore[misc]
         self._said: Identification | None = None
 
     async def form(self, answers: Answers) -> None:
@@ -158,6 +160,7 @@ class Searcher:
         result.tried = outcome.tried
         result.open_hosts = len(outcome.open_ports)
         macs = _fresh(macs, neighbour_macs())
+        examined = await self._examine(outcome.open_ports, stop, on_progress)
         limit = asyncio.Semaphore(_IDENTIFY_AT_ONCE)
         done = 0
 
@@ -165,7 +168,8 @@ class Searcher:
             nonlocal done
             async with limit:
                 if not stop.is_set():
-                    await self._judge(address, ports, labels.get(address, ()), macs.get(address), result)
+                    known = examined.get(address)
+                    await self._judge(address, ports, labels.get(address, ()), macs.get(address), known, result)
             done += 1
             if on_progress is not None:
                 on_progress(SearchProgress("identify", done, result.open_hosts, len(result.finds)))
@@ -211,24 +215,59 @@ class Searcher:
             log.warning("no ARP sweep of %s: %s; pacing the scan instead", network.network, error)
             return None
 
+    async def _examine(
+        self,
+        open_ports: Mapping[str, set[int]],
+        stop: threading.Event,
+        on_progress: Callable[[SearchProgress], None] | None,
+    ) -> dict[str, Examined]:
+        """Examine all hosts in a thread; nothing where a user's driver has to be asked, which is slower."""
+        if not all(self._trusted(driver.driver_type) for driver in self._ordered):
+            return {}
+        examined: dict[str, Examined] = {}
+        loop = asyncio.get_running_loop()
+
+        def ended(endpoint: Endpoint, result: Examined) -> None:
+            examined[endpoint.address] = result
+            if on_progress is not None and len(examined) % 16 == 0:
+                progress = SearchProgress("identify", len(examined), len(open_ports))
+                loop.call_soon_threadsafe(on_progress, progress)
+
+        scripts = ((self.endpoint(address, ports), self._examination(ports)) for address, ports in open_ports.items())
+        try:
+            await asyncio.to_thread(self._exchange.run_scripts, scripts, _PROBE_SECONDS, ended, stop)
+        except asyncio.CancelledError:
+            stop.set()
+            raise
+        return examined
+
+    def _examination(self, ports: set[int]) -> Script[Examined]:
+        http_open, api_open = self._open_kinds(ports)
+        return examination(self._drivers, self._ordered, self._probes, http_open=http_open, api_open=api_open)
+
+    def _open_kinds(self, ports: set[int]) -> tuple[bool, bool]:
+        return not ports.isdisjoint(self._http_ports), not ports.isdisjoint(self._api_ports)
+
     async def _judge(
         self,
         address: str,
         ports: set[int],
         labels: tuple[tuple[str, str], ...],
         neighbour_mac: str | None,
+        examined: Examined | None,
         result: SearchResult,
     ) -> None:
         endpoint = self.endpoint(address, ports)
-        verdict = await self.identify(
-            endpoint,
-            http_open=any(port in ports for port in self._http_ports),
-            api_open=any(port in ports for port in self._api_ports),
-        )
+        if examined is None:
+            http_open, api_open = self._open_kinds(ports)
+            examined = Examined(await self.identify(endpoint, http_open=http_open, api_open=api_open), None)
+        verdict = examined.verdict
         if verdict.identification is None:
             (result.unsure if verdict.failed else result.strangers).add(address)
             return
-        identity = await self.complete_identity(endpoint, verdict.identification)
+        identity = examined.identity
+        if identity is None:
+            identity = await self.complete_identity(endpoint, verdict.identification, verdict.answers)
         result.finds.append(
             Find(
                 address,
@@ -272,8 +311,14 @@ class Searcher:
         finally:
             await self._exchange.close_host(endpoint)
 
-    async def complete_identity(self, endpoint: Endpoint, found: Identification) -> Identity:
-        """The identity of `found`, completed through its driver's identity requests; what fails stays unknown."""
+    async def complete_identity(
+        self, endpoint: Endpoint, found: Identification, probed: Answers | None = None
+    ) -> Identity:
+        """The identity of `found`, completed through its driver's identity requests; what fails stays unknown.
+
+        Args:
+            probed: answers of the identification, which are not asked for again.
+        """
         driver = self._drivers.get(found.driver_type or "")
         if driver is None:
             return found.identity
@@ -285,7 +330,10 @@ class Searcher:
             requests = await run_driver(driver.identity_requests, context, trusted=trusted)
             if not requests:
                 return found.identity
-            answers = await self._exchange.ask(session, requests)
+            known = {} if probed is None else reusable(probed)
+            left = tuple(request for request in requests if request.key not in known)
+            asked = await self._exchange.ask(session, left)
+            answers = Answers({**known, **dict(asked.items())})
             told = await run_driver(driver.decode_identity, answers, context, trusted=trusted)
             return merge_identity(told, found.identity)
         except MinerError as error:

@@ -309,6 +309,13 @@ SYSTEM_METRICS: Final[tuple[MetricSpec[Any], ...]] = (
         READING,
         lambda reading: reading.blocks_found,
     ),
+    counter(
+        "miner_block_templates_total",
+        spec.COUNT,
+        "Block templates received.",
+        READING,
+        lambda reading: reading.block_templates,
+    ),
     gauge(
         "miner_network_difficulty",
         spec.COUNT,

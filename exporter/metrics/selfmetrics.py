@@ -89,6 +89,7 @@ DISCOVERY_FOUND: Final = _own(
     "method",
     "adopted",
 )
+USB_PORTS: Final = _own("usb_ports", "gauge", COUNT, "Serial devices attached, by driver.", "driver")
 DEVICES_WAITING: Final = _own("devices_waiting", "gauge", COUNT, "New devices that nobody has named yet.", "source")
 DRIVER_INFO: Final = _own(
     "driver_info", "gauge", INFO, "A loaded driver; the value is always 1.", "driver", "version", "source", "sha256"
@@ -116,6 +117,7 @@ SELF_METRICS: Final = (
     DISCOVERY_TIME,
     DISCOVERY_PROBED,
     DISCOVERY_FOUND,
+    USB_PORTS,
     DEVICES_WAITING,
     DRIVER_INFO,
     DRIVERS_REJECTED,
@@ -174,6 +176,7 @@ class SelfMetrics:
         self._revision = revision
         self._polls: dict[str, _Polls] = {}
         self._targets: dict[tuple[str, str], int] = {}
+        self._usb_ports: dict[str, int] = {}
         self._waiting: dict[str, int] = dict.fromkeys(discovery_methods, 0)
         self._discovery = {method: _Discovery() for method in discovery_methods}
         self._lag: Callable[[], float] | None = None
@@ -210,6 +213,10 @@ class SelfMetrics:
 
     def set_devices_waiting(self, source: str, count: int) -> None:
         self._waiting = {**self._waiting, source: count}
+
+    def set_usb_ports(self, ports: Mapping[str, int]) -> None:
+        """Serial devices attached, by the driver that reads them."""
+        self._usb_ports = dict(ports)
 
     def discovery_run(
         self, method: str, *, probed: int, found: int, adopted: int, ended_at: float | None = None
@@ -252,6 +259,7 @@ class SelfMetrics:
         yield from self._poll_families()
         yield from self._reload_families()
         yield from self._discovery_families()
+        yield _gauge(USB_PORTS, [((driver,), count) for driver, count in self._usb_ports.items()])
         yield _gauge(DEVICES_WAITING, [((source,), count) for source, count in self._waiting.items()])
         yield _gauge(DRIVER_INFO, [(driver, 1) for driver in self._drivers])
         yield _gauge(DRIVERS_REJECTED, [((), self._rejected)])

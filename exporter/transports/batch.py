@@ -1,24 +1,25 @@
 """Many hosts asked at once from one thread, for discovery: plain epoll instead of an asyncio transport for each.
 
-What is asked is a script: a generator that yields requests and is sent an `Answer` or a `MinerError` for each. A
-connection made for a single question costs less than half of what it costs on the event loop, and a search of
-thousands of hosts holds up no poll.
+What a host is asked is a script (`exporter.engine.exchange.Script`), which is sent what came of each request. A
+connection made for a single question costs half of what it costs on the event loop, and a search of thousands of hosts
+holds up no poll.
 """
 
 from __future__ import annotations
 
 import errno
+import os
 import select
 import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Iterable
 from typing import Final, Generic, TypeVar
 
 from exporter.drivers.api import Answer, HttpRequest, Request
-from exporter.engine.exchange import Endpoint
-from exporter.errors import MinerError, ProtocolError, RequestTimeoutError
+from exporter.engine.exchange import Endpoint, Script
+from exporter.errors import MinerError, RequestTimeoutError
 from exporter.protocols.cgminer import MAX_REPLY_BYTES, ReplyReader, encode_command
 from exporter.protocols.http1 import MAX_BODY_BYTES, ResponseParser, encode_request, host_header
 from exporter.transports.cgminer import QUIET_SECONDS
@@ -26,48 +27,47 @@ from exporter.transports.connecting import connect_error, lost_error, place
 
 T = TypeVar("T")
 
-Script = Generator[Request, Answer | MinerError, T]
-"""Yields requests, is sent what came of each, and returns a result. Requests are sent unsigned; any status is an
-answer, and the body of a CGMiner reply stays raw."""
-
 _AT_ONCE: Final = 200
 _PIECE: Final = 65536
-_TRIGGERS: Final = select.EPOLLIN | select.EPOLLOUT | select.EPOLLET
-_BLOCKED: Final = frozenset({errno.EAGAIN, errno.EINPROGRESS})
+_EVENTS: Final = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
+_LAST: Final = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
+#: A stop is noticed within this.
+_LONGEST_PAUSE: Final = 0.2
 
 
 class _Visit(Generic[T]):
     """One host: its script, the request under way, and the connection."""
 
     __slots__ = (
-        "asked", "endpoint", "heard_at", "kept", "number", "parser", "payload", "port", "reader", "reused", "script",
-        "sent", "sock",
-    )  # fmt: skip
+        "asked",
+        "endpoint",
+        "heard_at",
+        "http",
+        "payload",
+        "port",
+        "request",
+        "reused",
+        "rpc",
+        "script",
+        "sock",
+    )
 
     def __init__(self, endpoint: Endpoint, script: Script[T]) -> None:
         self.endpoint = endpoint
         self.script = script
-        self.asked = 0  # requests so far: tells a deadline whether it is still about this one
+        self.asked = 0  # counts requests, so that a deadline knows whether it is about this one
         self.heard_at = 0.0
-        self.kept = False
-        self.number = -1
-        self.parser: ResponseParser | None = None
-        self.payload = b""
+        self.http: ResponseParser | None = None
+        self.payload = b""  # what is still to be sent
         self.port = 0
-        self.reader: ReplyReader | None = None
+        self.request: Request | None = None
         self.reused = False
-        self.sent = False
+        self.rpc = ReplyReader()
         self.sock: socket.socket | None = None
-
-    def disconnect(self) -> None:
-        self.kept = False
-        if self.sock is not None:
-            self.sock.close()
-            self.sock = None
 
 
 class Batch(Generic[T]):
-    """Runs scripts, a bounded number at once. Blocking, so it belongs into a thread.
+    """Runs scripts, a bounded number at once. Blocking, so it belongs into a thread; for one use.
 
     Args:
         timeout: seconds for one request, connecting included.
@@ -75,75 +75,75 @@ class Batch(Generic[T]):
         at_once: hosts asked at the same time.
     """
 
-    def __init__(
-        self, *, timeout: float, on_end: Callable[[Endpoint, T], None], at_once: int = _AT_ONCE
-    ) -> None:
+    def __init__(self, *, timeout: float, on_end: Callable[[Endpoint, T], None], at_once: int = _AT_ONCE) -> None:
         self._timeout = timeout
         self._on_end = on_end
         self._at_once = at_once
         self._epoll = select.epoll()
-        self._visits: dict[int, _Visit[T]] = {}
+        self._visits: dict[int, _Visit[T]] = {}  # by descriptor
         self._running = 0
+        # In order of their times, since every request has the same one.
         self._deadlines: deque[tuple[float, int, _Visit[T]]] = deque()
         self._quiet: deque[tuple[float, int, _Visit[T]]] = deque()
 
     def run(self, scripts: Iterable[tuple[Endpoint, Script[T]]], stop: threading.Event | None = None) -> None:
         """Run all scripts to their ends; a set `stop` drops what is under way."""
         waiting = iter(scripts)
-        more = True
+        entry = next(waiting, None)
         try:
-            while (more or self._running) and not (stop is not None and stop.is_set()):
-                while more and self._running < self._at_once:
-                    entry = next(waiting, None)
-                    if entry is None:
-                        more = False
-                        break
+            while entry is not None or self._running:
+                if stop is not None and stop.is_set():
+                    return
+                while entry is not None and self._running < self._at_once:
                     self._running += 1
                     self._go_on(_Visit(*entry), None)
+                    entry = next(waiting, None)
                 self._collect()
         finally:
             for visit in list(self._visits.values()):
-                visit.disconnect()
+                self._leave(visit)
             self._epoll.close()
 
-    # --- scripts ---
-
     def _go_on(self, visit: _Visit[T], came: Answer | MinerError | None) -> None:
-        """Hand over what came of a request and begin the next one, until one is under way or the script ends."""
+        """Hand over what came of a request, and ask the next one or end."""
         while True:
             try:
-                request = next(visit.script) if came is None else visit.script.send(came)
+                visit.request = next(visit.script) if came is None else visit.script.send(came)
             except StopIteration as end:
                 self._leave(visit)
                 self._running -= 1
                 self._on_end(visit.endpoint, end.value)
                 return
+            self._deadlines.append((time.monotonic() + self._timeout, visit.asked + 1, visit))
             try:
-                self._ask(visit, request)
+                self._ask(visit, visit.request)
             except MinerError as error:
+                self._leave(visit)
                 came = error
             else:
                 return
 
+    # --- sending ---
+
     def _ask(self, visit: _Visit[T], request: Request) -> None:
+        """Send `request` over the connection that is open, or over a new one."""
         endpoint = visit.endpoint
         visit.asked += 1
-        visit.sent = False
+        visit.heard_at = 0.0
         if isinstance(request, HttpRequest):
             port = request.port or endpoint.http_port
-            visit.parser, visit.reader = ResponseParser(request.method, MAX_BODY_BYTES), None
             headers = request.headers
             if request.body is not None:
                 headers = (*headers, ("Content-Type", request.content_type))
-            visit.payload = encode_request(
-                request.method, request.path, host_header(endpoint.address, port), headers=headers, body=request.body
-            )
+            host = host_header(endpoint.address, port)
+            visit.http = ResponseParser(request.method, MAX_BODY_BYTES)
+            visit.payload = encode_request(request.method, request.path, host, headers=headers, body=request.body)
         else:
             port = request.port or endpoint.api_port
-            visit.parser, visit.reader = None, ReplyReader(MAX_REPLY_BYTES)
+            visit.http = None
+            visit.rpc = ReplyReader(MAX_REPLY_BYTES)
             visit.payload = encode_command(request.command, request.parameter, text=request.text)
-        self._deadlines.append((time.monotonic() + self._timeout, visit.asked, visit))
-        visit.reused = visit.kept and visit.parser is not None and port == visit.port
+        visit.reused = visit.sock is not None and visit.http is not None and port == visit.port
         visit.port = port
         if visit.reused:
             self._send(visit)
@@ -161,158 +161,125 @@ class Batch(Generic[T]):
         code = sock.connect_ex((address, visit.port))
         if code not in (0, errno.EINPROGRESS):
             sock.close()
-            raise connect_error(OSError(code, errno.errorcode.get(code, "unreachable")))
-        visit.sock, visit.number = sock, sock.fileno()
-        self._visits[visit.number] = visit
-        self._epoll.register(visit.number, _TRIGGERS)
+            raise connect_error(OSError(code, os.strerror(code)))
+        visit.sock = sock
+        self._visits[sock.fileno()] = visit
+        self._epoll.register(sock.fileno(), _EVENTS)
 
     def _leave(self, visit: _Visit[T]) -> None:
-        if visit.sock is not None:
-            self._visits.pop(visit.number, None)
-            visit.disconnect()
+        sock, visit.sock = visit.sock, None
+        if sock is not None:
+            del self._visits[sock.fileno()]
+            sock.close()
 
-    # --- events ---
+    def _send(self, visit: _Visit[T]) -> None:
+        assert visit.sock is not None
+        try:
+            done = visit.sock.send(visit.payload)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            if not visit.reused:
+                raise connect_error(error) from error
+            self._ask_anew(visit)
+            return
+        visit.payload = visit.payload[done:]
+
+    def _ask_anew(self, visit: _Visit[T]) -> None:
+        """The device has closed the kept connection before it answered: a new one tells whether it is there."""
+        assert visit.request is not None
+        self._leave(visit)
+        self._ask(visit, visit.request)
+        self._deadlines.append((time.monotonic() + self._timeout, visit.asked, visit))
+
+    # --- receiving ---
 
     def _collect(self) -> None:
-        pause = 0.2
         now = time.monotonic()
-        for queue in (self._deadlines, self._quiet):
-            if queue:
-                pause = min(pause, max(0.0, queue[0][0] - now))
-        for number, _ in self._epoll.poll(pause + 0.001, 512):
+        pause = min([_LONGEST_PAUSE, *(queue[0][0] - now for queue in (self._deadlines, self._quiet) if queue)])
+        for number, events in self._epoll.poll(max(0.0, pause), 512):
             visit = self._visits.get(number)
-            if visit is not None:
-                self._event(visit)
+            if visit is None:
+                continue
+            came = self._came(visit, events)
+            if came is not None:
+                self._over(visit, came)
         now = time.monotonic()
         while self._deadlines and self._deadlines[0][0] <= now:
             _, asked, visit = self._deadlines.popleft()
-            if visit.asked == asked and visit.sock is not None and not visit.kept:
-                self._failed(visit, RequestTimeoutError("no whole answer in time"))
+            if visit.asked == asked and visit.sock is not None:
+                self._over(visit, RequestTimeoutError("no whole answer in time"))
         while self._quiet and self._quiet[0][0] <= now:
             _, asked, visit = self._quiet.popleft()
-            if visit.asked == asked and visit.reader is not None:
+            if visit.asked == asked and visit.sock is not None:
                 self._check_quiet(visit, now)
 
-    def _event(self, visit: _Visit[T]) -> None:
-        if visit.kept:
-            # The device closed, or sent something nobody asked for: the next request takes a new connection.
-            if _is_stale(visit.sock):
-                self._leave(visit)
-            return
-        if not visit.sent:
-            try:
-                self._send(visit)
-            except MinerError as error:
-                self._failed(visit, error)
-                return
-            if not visit.sent:
-                return
-        self._read(visit)
+    def _over(self, visit: _Visit[T], came: Answer | MinerError) -> None:
+        """A request is over; only a whole HTTP answer keeps its connection."""
+        if isinstance(came, MinerError):
+            self._leave(visit)
+            came = type(came)(f"{place(visit.endpoint.address, visit.port)}: {came}")
+        elif visit.http is None or not visit.http.keep_alive:
+            self._leave(visit)
+        self._go_on(visit, came)
 
-    def _send(self, visit: _Visit[T]) -> None:
-        visit.kept = False
-        sock = visit.sock
-        assert sock is not None
+    def _came(self, visit: _Visit[T], events: int) -> Answer | MinerError | None:
+        """What came of the request; None while it is under way."""
         try:
-            done = sock.send(visit.payload)
-        except OSError as error:
-            if error.errno in _BLOCKED:
-                return
-            if visit.reused:
-                self._connect_again(visit)
-                return
-            raise connect_error(error) from error
-        visit.payload = visit.payload[done:]
-        visit.sent = not visit.payload
+            if visit.payload:
+                self._send(visit)
+                if visit.payload or not events & select.EPOLLIN:
+                    return None
+            return self._read(visit, last=bool(events & _LAST))
+        except MinerError as error:
+            return error
 
-    def _connect_again(self, visit: _Visit[T]) -> None:
-        """The kept connection was closed before anything of an answer came: ask once more on a new one."""
-        visit.reused = False
-        visit.sent = False
-        request_bytes = visit.payload
-        self._connect(visit)
-        visit.payload = request_bytes
-
-    def _read(self, visit: _Visit[T]) -> None:
-        sock = visit.sock
-        assert sock is not None
+    def _read(self, visit: _Visit[T], *, last: bool) -> Answer | None:
         while True:
+            assert visit.sock is not None
             try:
-                data = sock.recv(_PIECE)
+                data = visit.sock.recv(_PIECE)
+            except BlockingIOError:
+                return None
             except OSError as error:
-                if error.errno not in _BLOCKED:
-                    self._lost(visit, error)
-                return
-            try:
-                if self._take(visit, data):
-                    return
-            except MinerError as error:
-                self._failed(visit, error)
-                return
-            if len(data) < _PIECE:
-                return  # an edge comes with more
-
-    def _take(self, visit: _Visit[T], data: bytes) -> bool:
-        """Take what arrived; True where the request is over."""
-        parser, reader = visit.parser, visit.reader
-        if parser is not None:
-            if data:
-                complete = parser.feed(data)
+                return self._closed(visit, error)
+            if not data:
+                return self._closed(visit, None)
+            if visit.http is not None:
+                if visit.http.feed(data):
+                    return Answer(visit.http.body, visit.http.status, visit.http.headers)
+            elif visit.rpc.feed(data):
+                return Answer(visit.rpc.body)
             else:
-                if visit.reused and not parser.started:
-                    self._lost(visit, None)
-                    return True
-                parser.eof()
-                complete = True
-            if complete:
-                visit.kept = parser.keep_alive and bool(data)
-                self._end(visit, Answer(parser.body, parser.status, parser.headers))
-            return complete
-        assert reader is not None
-        if data:
-            complete = reader.feed(data)
-        else:
-            reader.eof()
-            complete = True
-        if complete:
-            self._end(visit, Answer(reader.body))
-        else:
-            if not visit.heard_at:
-                self._quiet.append((time.monotonic() + QUIET_SECONDS, visit.asked, visit))
-            visit.heard_at = time.monotonic()
-        return complete
+                self._heard(visit)
+            if len(data) < _PIECE and not last:
+                return None  # an edge comes with more
+
+    def _closed(self, visit: _Visit[T], error: OSError | None) -> Answer | None:
+        """The device ended the connection, with an error or in order."""
+        if visit.http is not None:
+            if visit.reused and not visit.http.started:
+                self._ask_anew(visit)
+                return None
+            if error is None:
+                visit.http.eof()
+                return Answer(visit.http.body, visit.http.status, visit.http.headers)
+        elif error is None:
+            visit.rpc.eof()
+            return Answer(visit.rpc.body)
+        elif visit.rpc.balanced:  # some devices reset the connection behind a whole reply
+            return Answer(visit.rpc.body)
+        raise lost_error(error)
+
+    def _heard(self, visit: _Visit[T]) -> None:
+        now = time.monotonic()
+        if not visit.heard_at:
+            self._quiet.append((now + QUIET_SECONDS, visit.asked, visit))
+        visit.heard_at = now
 
     def _check_quiet(self, visit: _Visit[T], now: float) -> None:
-        """End a reply that is whole by its brackets once nothing has come for a while."""
-        due = visit.heard_at + QUIET_SECONDS
-        if due > now:
-            self._quiet.append((due, visit.asked, visit))
-        elif visit.reader is not None and visit.reader.balanced:
-            self._end(visit, Answer(visit.reader.body))
+        """End a reply without a NUL that is whole by its brackets once nothing has come for a while."""
+        if visit.heard_at + QUIET_SECONDS <= now and visit.rpc.balanced:
+            self._over(visit, Answer(visit.rpc.body))
         else:
             self._quiet.append((now + QUIET_SECONDS, visit.asked, visit))
-
-    # --- outcomes ---
-
-    def _lost(self, visit: _Visit[T], error: OSError | None) -> None:
-        if visit.reused and visit.parser is not None and not visit.parser.started:
-            visit.asked += 0
-            self._retry(visit)
-        elif visit.reader is not None and visit.reader.balanced:
-            self._end(visit, Answer(visit.reader.body))
-        else:
-            self._failed(visit, lost_error(error))
-
-    def _retry(self, visit: _Visit[T]) -> None:
-        raise NotImplementedError
-
-    def _end(self, visit: _Visit[T], answer: Answer) -> None:
-        visit.heard_at = 0.0
-        if not visit.kept:
-            self._leave(visit)
-        self._go_on(visit, answer)
-
-    def _failed(self, visit: _Visit[T], error: MinerError) -> None:
-        visit.heard_at = 0.0
-        self._leave(visit)
-        self._go_on(visit, type(error)(f"{place(visit.endpoint.address, visit.port)}: {error}"))

@@ -39,7 +39,7 @@ async def dial(address: str, port: int, deadline: float) -> socket.socket:
     try:
         return await _dial(address, port, deadline)
     except OSError as error:
-        raise _connect_error(error) from error
+        raise connect_error(error) from error
 
 
 async def _dial(address: str, port: int, deadline: float) -> socket.socket:
@@ -106,7 +106,8 @@ async def _look_up(
     return found[0][0], str(found[0][4][0])
 
 
-def _connect_error(error: OSError) -> MinerError:
+def connect_error(error: OSError) -> MinerError:
+    """The error for a connection that could not be made."""
     number = error.errno
     if isinstance(error, socket.gaierror):
         return Unreachable("unknown host name")

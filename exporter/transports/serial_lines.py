@@ -18,6 +18,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import stat
 import struct
 import termios
 from typing import Final
@@ -52,7 +53,7 @@ def open_port(dev_path: str, baud: int, *, hold_lines: bool) -> int:
         raise NotASerialPort(dev_path, f"{dev_path}: {baud} is no baud rate that serial ports have")
     try:
         real = not _is_pseudo_terminal(dev_path)
-        # Opening moves the lines, also of a port that somebody else uses: look before.
+        # Opening moves the lines, also of a port that somebody else uses: look first.
         holder = holder_of(dev_path) if real else None
         if holder is not None:
             raise busy(dev_path, holder)
@@ -77,7 +78,10 @@ def open_port(dev_path: str, baud: int, *, hold_lines: bool) -> int:
 
 
 def _is_pseudo_terminal(dev_path: str) -> bool:
-    return os.major(os.stat(dev_path).st_rdev) in _PTY_MAJORS
+    status = os.stat(dev_path)
+    if not stat.S_ISCHR(status.st_mode):
+        raise OSError(errno.ENOTTY, os.strerror(errno.ENOTTY))
+    return os.major(status.st_rdev) in _PTY_MAJORS
 
 
 def _make_raw(fd: int, speed: int) -> None:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from threading import Event
+from typing import TypeVar
+
 import httpx
 
 from exporter.drivers.api import Answer, HttpRequest
-from exporter.engine.exchange import Endpoint
+from exporter.engine.exchange import Endpoint, Script
 from exporter.transports import cgminer
+from exporter.transports.batch import Batch
 from exporter.transports.digest import request_signed
 from exporter.transports.http import HttpConnections
+
+T = TypeVar("T")
 
 
 class NetworkWire:
@@ -57,6 +64,16 @@ class NetworkWire:
     async def cgminer(self, endpoint: Endpoint, port: int, payload: bytes, timeout: float) -> bytes:
         """One CGMiner exchange. Raises `MinerError`."""
         return await cgminer.exchange(endpoint.address, port, payload, timeout=timeout)
+
+    def run_scripts(
+        self,
+        scripts: Iterable[tuple[Endpoint, Script[T]]],
+        timeout: float,
+        on_end: Callable[[Endpoint, T], None],
+        stop: Event,
+    ) -> None:
+        """Scripts for many hosts, over connections of their own. Blocking, for a thread."""
+        Batch(timeout=timeout, on_end=on_end).run(scripts, stop)
 
     async def close_host(self, endpoint: Endpoint) -> None:
         """Drop the keep-alive connections to a host."""

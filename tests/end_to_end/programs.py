@@ -137,7 +137,9 @@ class Page:
     def values(self, name, **labels):
         """The values of a metric by their labels as dict items."""
         wanted = labels.items()
-        return {key[1]: value for key, value in self.samples.items() if key[0] == name and wanted <= dict(key[1]).items()}
+        return {
+            key[1]: value for key, value in self.samples.items() if key[0] == name and wanted <= dict(key[1]).items()
+        }
 
     def value(self, name, **labels):
         found = list(self.values(name, **labels).values())
@@ -178,6 +180,7 @@ class Program:
         self.folder = Path(folder)
         self.simulator = simulator
         self.environment = environment or {}
+        self.arguments = []
         self.configuration = self.folder / "targets.yml"
         self.configure(**settings)
         self.process = None
@@ -202,7 +205,7 @@ class Program:
     def start(self):
         self.process = Process(
             sys.executable, "-m", "exporter", "run", "--config.file", self.configuration, "--log.format", "json",
-            "--web.listen-address", "127.0.0.1:0", "--ui.listen-address", "127.0.0.1:0",
+            "--web.listen-address", "127.0.0.1:0", "--ui.listen-address", "127.0.0.1:0", *self.arguments,
             environment=self.environment, folder=self.folder,
         )  # fmt: skip
         ready = json.loads(self.process.wait_for_line('"ready"'))
@@ -212,6 +215,10 @@ class Program:
 
     def stop(self, number=signal.SIGTERM):
         return self.process.stop(number)
+
+    @staticmethod
+    def now():
+        return time.time()
 
     def page(self):
         return Page(httpx.get(f"{self.metrics}/metrics", timeout=10).raise_for_status().text)
@@ -230,7 +237,9 @@ class Program:
 
     def command(self, *words, status=0):
         """Run a subcommand with the same configuration; return its output."""
-        done = run_command(*words, "--config.file", self.configuration, environment=self.environment, folder=self.folder)
+        done = run_command(
+            *words, "--config.file", self.configuration, environment=self.environment, folder=self.folder
+        )
         assert done.returncode == status, f"status {done.returncode}: {done.stdout}{done.stderr}"
         return done.stdout + done.stderr
 

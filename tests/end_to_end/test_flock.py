@@ -40,7 +40,9 @@ def test_every_simulated_miner_is_found_and_its_figures_are_the_truth(program, s
         power = page.value("miner_power_watts", **labels)
         if power is not None:
             assert power == pytest.approx(told["power_w"], rel=0.03)
-    writes = {address: told.get("unexpected_writes") for address, told in truth.items() if told.get("unexpected_writes")}
+    writes = {
+        address: told.get("unexpected_writes") for address, told in truth.items() if told.get("unexpected_writes")
+    }
     assert writes == {}
 
 

@@ -126,6 +126,7 @@ def full_reading() -> Reading:
         pools=(pool,),
         best_share_difficulty=4.29e9,
         session_best_share_difficulty=1.31e5,
+        block_templates=311.0,
         blocks_found=0.0,
         network_difficulty=1.1e14,
         memory_free=(("internal", 65000.0),),

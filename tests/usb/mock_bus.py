@@ -36,7 +36,7 @@ def run(*steps, udev=True, poll_seconds=3600.0, own=False):
 
     Steps: ("plug", board, ...), ("unplug", board, ...), ("silently", "plug" or "unplug", board, ...) without an event,
     ("event", action, board), ("start",), ("stop",), ("wait", n) until there are n reports, ("descriptors",), and with
-    `own` ("say", board, text), ("heard", n) until n texts were read.
+    `own` ("say", board, text), ("heard", n) until n texts were read, ("gone", n) until n ports were lost.
 
     Args:
         udev: whether a udev daemon seems to run.
@@ -175,7 +175,7 @@ class Owner:
     """Opens every board that is reported, and closes it with the report of its unplug."""
 
     def __init__(self, *, own):
-        self.reports, self.heard, self.lost = Reports(), Reports(), []
+        self.reports, self.heard, self.lost = Reports(), Reports(), Reports()
         self._own = own
         self._ports = {}
         self._opening = set()
@@ -220,6 +220,7 @@ async def _play(order):
     actions = {
         "wait": owner.reports.until,
         "heard": owner.heard.until,
+        "gone": owner.lost.until,
         "descriptors": lambda: descriptors.append(len(os.listdir("/proc/self/fd"))),
         "silently": silently,
         "event": bus.event,
