@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import logging
 import os
 import shutil
@@ -18,6 +19,8 @@ from typing import Final
 logger = logging.getLogger(__name__)
 
 CHUNK: Final = 4096
+#: Linux' request for the slave of a master; the standard library does not name it.
+_TIOCGPTPEER: Final = 0x5441
 _LONGEST_SOCKET_PATH: Final = 100
 
 
@@ -76,8 +79,15 @@ def drain(master: int) -> int:
 
 def forget_unread(master: int) -> None:
     """Throw away what the host has not read, as a serial driver does when the port is closed."""
-    with contextlib.suppress(termios.error):
-        termios.tcflush(master, termios.TCOFLUSH)
+    try:
+        slave = fcntl.ioctl(master, _TIOCGPTPEER, os.O_RDWR | os.O_NOCTTY)
+    except OSError as error:
+        logger.debug("unread bytes stay in the terminal: %s", error)
+        return
+    try:
+        termios.tcflush(slave, termios.TCIFLUSH)
+    finally:
+        os.close(slave)
 
 
 class LinesSocket:

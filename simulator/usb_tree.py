@@ -93,11 +93,17 @@ class UsbPort:
         return self.identity.driver == "cdc_acm"
 
 
-def _device_path(port_path: str) -> str:
-    """The sysfs path of a device: one folder per hub on the way."""
+def _split(port_path: str) -> tuple[str, str]:
+    """Bus and route of a port path."""
     bus, _, route = port_path.partition("-")
     if not bus.isdigit() or not route:
         raise ValueError(f"{port_path!r} is no USB port path like 1-1.2")
+    return bus, route
+
+
+def _device_path(port_path: str) -> str:
+    """The sysfs path of a device: one folder per hub on the way."""
+    bus, route = _split(port_path)
     ports = route.split(".")
     folders = [f"{bus}-{'.'.join(ports[: place + 1])}" for place in range(len(ports))]
     return "/".join([f"{_CONTROLLER}/usb{bus}", *folders])
@@ -111,15 +117,14 @@ def _block(path: str, properties: Mapping[str, str], attributes: Mapping[str, st
 
 
 def _usb_device(path: str, port_path: str, identity: UsbIdentity, number: int, *, hub: bool = False) -> str:
-    bus = int(port_path.partition("-")[0])
+    bus, route = _split(port_path)
     model = identity.product.replace(" ", "_").replace("/", "_")
     vendor = identity.manufacturer.replace(" ", "_")
-    route = port_path.partition("-")[2]
     properties = {
         "DEVTYPE": "usb_device",
         "SUBSYSTEM": "usb",
         "DRIVER": "usb",
-        "BUSNUM": f"{bus:03d}",
+        "BUSNUM": bus.zfill(3),
         "DEVNUM": f"{number:03d}",
         "PRODUCT": f"{int(identity.vendor_id, 16):x}/{int(identity.product_id, 16):x}/100",
         "ID_BUS": "usb",
@@ -135,7 +140,7 @@ def _usb_device(path: str, port_path: str, identity: UsbIdentity, number: int, *
         "idProduct": identity.product_id,
         "manufacturer": identity.manufacturer,
         "product": identity.product,
-        "busnum": str(bus),
+        "busnum": bus,
         "devnum": str(number),
         "devpath": route,
         "bNumInterfaces": f"{identity.interfaces:2d}",
@@ -155,7 +160,7 @@ def hubs_text(port_paths: Iterable[str]) -> str:
     """The controller, the root hubs and the hubs on the way to these ports."""
     blocks: dict[str, str] = {}
     for port_path in port_paths:
-        bus, _, route = port_path.partition("-")
+        bus, route = _split(port_path)
         root = f"{_CONTROLLER}/usb{bus}"
         blocks.setdefault(
             _CONTROLLER, _block(_CONTROLLER, {"SUBSYSTEM": "pci", "DRIVER": "xhci_hcd"}, {"vendor": "0x8086"})
@@ -188,7 +193,7 @@ def board_text(port: UsbPort, number: int = 10) -> str:
 def _tty(port: UsbPort) -> str:
     identity = port.identity
     acm = identity.driver == "cdc_acm"
-    route = port.port_path.partition("-")[2]
+    _, route = _split(port.port_path)
     model = identity.product.replace(" ", "_").replace("/", "_")
     vendor = identity.manufacturer.replace(" ", "_")
     number = port.node.lstrip("tyACMUSB") or "0"

@@ -48,7 +48,7 @@ def _show(devices: list[dict[str, Any]]) -> None:
         table.add_row(
             str(device["id"]),
             device["miner"],
-            f"{device['vendor_id']}:{device['product_id']}",
+            f"{device['vendor_id']}:{device['product_id']}" if device["vendor_id"] else "",
             device["port_path"] or "unplugged",
             device["status"] or "not opened",
             device["state"] or "",

@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 Ask = Callable[[Request], Awaitable[Answer]]
 """Sends one probe and returns its answer whatever the status; raises `MinerError`."""
 
+#: Statuses that say no more than that the device lacks the page.
+_NO_SUCH_PAGE: Final = frozenset({404, 405, 501})
 #: A server that lets this many probes time out is left.
 _MAX_TIMEOUTS: Final = 2
 
@@ -59,8 +61,9 @@ def judging(
 ) -> Generator[Request, Answer | MinerError, Verdict]:
     """The course of an identification without its I/O: yields probes one after the other until one is certain.
 
-    A driver judges whenever one of its own probes was answered. `Specificity.STOCK` and better waits for the other
-    probes of its driver, in which imitators show, and for drivers that have had no say yet; then it stands.
+    A driver judges whenever one of its own probes was answered by more than "no such page". `Specificity.STOCK` and
+    better waits for the other probes of its driver, in which imitators show, and for drivers that have had no say
+    yet; then it stands.
 
     Args:
         probes: from `merged_probes(drivers)`.
@@ -117,7 +120,11 @@ class _Bench:
     """The drivers that judge one host, and the best that any of them has said."""
 
     def __init__(self, drivers: tuple[Driver, ...]) -> None:
-        self._drivers = drivers
+        self._askers: dict[str, list[Driver]] = {}
+        self._always = [driver for driver in drivers if not driver.probes]
+        for driver in drivers:
+            for probe in driver.probes:
+                self._askers.setdefault(probe.key, []).append(driver)
         self._heard: set[str] = set()
         self.collected: dict[str, Answer] = {}
         self.best: Identification | None = None
@@ -125,11 +132,12 @@ class _Bench:
     def judge(self, key: str, answer: Answer) -> None:
         """Let those who asked for `key` judge what has arrived so far."""
         self.collected[key] = answer
+        askers = (*self._askers.get(key, ()), *self._always)
+        self._heard.update(driver.driver_type for driver in askers)
+        if answer.status in _NO_SUCH_PAGE:
+            return
         answers = Answers(self.collected)
-        for driver in self._drivers:
-            if driver.probes and all(probe.key != key for probe in driver.probes):
-                continue
-            self._heard.add(driver.driver_type)
+        for driver in askers:
             found = _opinion(driver, answers)
             if found is None:
                 continue
@@ -146,12 +154,11 @@ class _Bench:
         """
         if self.best is None or self.best.driver_type is None:
             return False
-        left = {probe.key for probe in due}
         waited_for = self.best.driver_type
         return not any(
-            (driver.driver_type == waited_for or driver.driver_type not in self._heard)
-            and any(probe.key in left for probe in driver.probes)
-            for driver in self._drivers
+            driver.driver_type == waited_for or driver.driver_type not in self._heard
+            for probe in due
+            for driver in self._askers.get(probe.key, ())
         )
 
 

@@ -129,6 +129,13 @@ class ConnectionRules:
 _UNPARSED: Final = object()
 
 
+@dataclass(frozen=True, slots=True)
+class _Unreadable:
+    """In place of a document that cannot be parsed: several drivers look at one probe's answer, one tries."""
+
+    why: str
+
+
 @dataclass(slots=True)
 class Answer:
     """One answer as it arrived.
@@ -177,12 +184,15 @@ class Answers:
         answer = self._answers.get(key)
         if answer is None:
             raise DecodeError(f"{key}: no answer")
-        if answer.document is _UNPARSED:
+        document = answer.document
+        if document is _UNPARSED:
             try:
-                answer.document = parse_json(answer.body)
+                document = answer.document = parse_json(answer.body)
             except ValueError as error:
-                raise DecodeError(f"{key}: {error}") from error
-        return answer.document
+                document = answer.document = _Unreadable(str(error))
+        if isinstance(document, _Unreadable):
+            raise DecodeError(f"{key}: {document.why}")
+        return document
 
     def optional_document(self, key: str) -> Any | None:
         """As `document`, but None where the answer is missing. An answer that is there must still be readable."""

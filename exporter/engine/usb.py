@@ -16,7 +16,7 @@ from exporter.engine.fleet import UsbRecord
 from exporter.engine.usb_board import Board, Console, OpenPort
 from exporter.errors import UsageError
 from exporter.model import Reading
-from exporter.model_usb import UsbState, UsbStatus
+from exporter.model_usb import UsbState, UsbStatus, UsbView
 from exporter.store.database import Database
 from exporter.store.rows import MinerCommand, MinerRow
 from exporter.store.usb_tables import COMPLETE, ERROR, PENDING, RUNNING
@@ -264,7 +264,7 @@ class UsbBoards:
             period = board.console.period
             self._miners.usb_changed(board.miner_id, UsbRecord(view, *place), reading, _MISSED_PERIODS * period)
         elif board.waiting_id is not None and self._db.unconfigured_devices.get(board.waiting_id) is not None:
-            self._db.unconfigured_devices.update(board.waiting_id, **words, **self._dumped(board))
+            self._db.unconfigured_devices.update(board.waiting_id, **_staged(view), **self._dumped(board))
 
     def _learnt(self, board: Board, row: MinerRow) -> dict[str, Any]:
         """What the console told of a miner's configuration, where it is new."""
@@ -357,6 +357,13 @@ class UsbBoards:
     def board_of(self, miner_id: int) -> Board | None:
         """The board of a miner while it is plugged in."""
         return next((board for board in self._boards.values() if board.miner_id == miner_id), None)
+
+
+def _staged(view: UsbView) -> dict[str, Any]:
+    """A waiting device never becomes `Active`: it stays at the last step until a person has named it."""
+    if view.status is UsbStatus.ACTIVE:
+        return {"status": UsbStatus.INITIALIZING.value, "state": UsbState.AUTHORIZE.value}
+    return {"status": view.status.value, "state": view.state.value}
 
 
 _GONE: Final[dict[str, Any]] = {

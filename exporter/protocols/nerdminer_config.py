@@ -31,6 +31,14 @@ _POOL_KEYS: Final = ("poolString", "PoolUrl")
 _PORT_KEYS: Final = ("portNumber", "PoolPort")
 _USER_KEYS: Final = ("btcString", "BtcWallet")
 _SAVE_KEYS: Final = ("saveStatsToNVS", "SaveStats")
+#: Keys whose values may be shown: NerdMiner_v2, its SD card's file, AxeHub. A key that nobody knows may be a secret's,
+#: perhaps with bytes lost from its name.
+_SHOWN_KEYS: Final = frozenset(
+    {
+        *_POOL_KEYS, *_PORT_KEYS, *_USER_KEYS, *_SAVE_KEYS, "gmtZone", "Timezone", "invertColors", "Brightness", "SSID",
+        "fbPoolString", "fbPortNumber", "fbBtcString", "axhShareAboveDiff", "axhCoinTicker",
+    }
+)  # fmt: skip
 _PAIR: Final = re.compile(r'"([A-Za-z_]\w{0,39})"\s*:\s*')
 _DECODER: Final = json.JSONDecoder()
 #: The plain listing: its name -> the file's key.
@@ -53,7 +61,7 @@ _AUTHORIZE: Final = re.compile(r'("params"\s*:\s*\[\s*"(?:[^"\\]|\\.)*"\s*,\s*)"
 
 
 def is_secret(key: str) -> bool:
-    """Whether the value under `key` must not be kept or shown."""
+    """Whether the name `key` is that of a secret."""
     lowered = key.lower()
     return any(word in lowered for word in _SECRET_WORDS)
 
@@ -253,8 +261,8 @@ class ConfigCapture:
 
 def _store(block: dict[str, Any], key: str, value: Any) -> None:
     """Keep a pair; a secret leaves nothing but its mask, and an empty one shows that there is none."""
-    if is_secret(key):
-        block[key] = MASK if value not in ("", None) else value
+    if key not in _SHOWN_KEYS:
+        block[key] = value if value in ("", None) or (isinstance(value, bool) and not is_secret(key)) else MASK
     elif isinstance(value, str):
         block[key] = _USER_INFO.sub(MASK, clean_text(value, _MAX_VALUE) or "")
     elif isinstance(value, (bool, int)) or value is None or (isinstance(value, float) and math.isfinite(value)):

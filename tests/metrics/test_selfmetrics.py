@@ -105,6 +105,7 @@ def test_discovery_adds_up():
     own.discovery_run("network", probed=254, found=5, adopted=0, ended_at=40.0)
     own.discovery_run("usb", probed=1, found=1, adopted=1, ended_at=41.0)
     own.set_devices_waiting("usb", 3)
+    own.set_usb_ports({"nerdminer": 2})
     found = samples(own)
     assert found['discovery_hosts_probed_total{method="network"}'] == 508.0
     assert found['discovery_miners_found{adopted="true",method="network"}'] == 0.0

@@ -206,8 +206,14 @@ def test_a_password_that_is_empty_shows_that_there_is_none():
 
 
 def test_a_secret_in_a_url_is_masked():
-    config = captured(pretty(dumped(axhPoolStatsUrl="https://me:hunter2@stats.example.com/x")))[0].config
-    assert config.raw["axhPoolStatsUrl"] == f"https://{MASK}@stats.example.com/x"
+    config = captured(pretty(dumped(poolString="stratum+tcp://me:hunter2@pool.example.com")))[0].config
+    assert config.pool_url == f"stratum+tcp://{MASK}@pool.example.com"
+
+
+@pytest.mark.parametrize("key", ["poolPword", "WifiP", "axhPoolStatsUrl", "somethingNew"])
+def test_a_key_that_nobody_knows_may_be_a_secrets(key):
+    raw = captured(pretty(dumped(**{key: PASSWORD, "newFlag": True, "number": 12345678})))[0].config.raw
+    assert (raw[key], raw["newFlag"], raw["number"]) == (MASK, True, MASK)
 
 
 @pytest.mark.parametrize("name", CONSOLES)

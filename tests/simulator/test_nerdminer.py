@@ -599,7 +599,7 @@ def test_every_line_has_a_recorded_shape(model):
 
 def test_invented_lines_are_noticed():
     recorded = recorded_lines()
-    for line in ("WiFi is fine", ">>> Completed shares: 3", "[WORKER] ==> Mining Authorize", "Rebooting", "{ "):
+    for line in ("WiFi is fine", ">>> Completed shares: 3", "[WORKER] ==> Mining Authorize", "Rebooting"):
         assert not recorded(line)
 
 

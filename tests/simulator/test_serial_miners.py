@@ -288,11 +288,14 @@ def test_lines_come_by_datagram(folder, long_path, caplog):
 # In an event loop, and as a process -------------------------------------------------------------------------
 
 
-async def test_hub_in_an_event_loop(folder):
-    async with asyncio.timeout(10), SerialHub(folder, speed=100.0) as hub:
-        path = hub.add(BoardSpec(seed=3))
-        while hub.truth()[path]["state"] != "Mining":  # noqa: ASYNC110 - the hub has no event to wait for
-            await asyncio.sleep(0.005)
+def test_hub_in_an_event_loop(folder):
+    async def until_it_mines():
+        async with asyncio.timeout(10), SerialHub(folder, speed=100.0) as hub:
+            path = hub.add(BoardSpec(seed=3))
+            while hub.truth()[path]["state"] != "Mining":  # noqa: ASYNC110 - the hub has no event to wait for
+                await asyncio.sleep(0.005)
+
+    asyncio.run(until_it_mines())
 
 
 def test_boards_take_models_and_scenarios_in_turn():

@@ -34,7 +34,8 @@ def usb(port_path, number, usb_id="1a86:7523", serial=None, product="USB Serial"
 def run(*steps, udev=True, poll_seconds=3600.0, own=False):
     """Play `steps` on a made-up bus in a program of its own.
 
-    Steps: ("plug", board, ...), ("unplug", board, ...), ("silently", "plug" or "unplug", board, ...) without an event,
+    Steps: ("plug", board, ...), ("unplug", board, ...), both quicker for boards that stay in sysfs: ("leave", board, ...),
+    ("come_back", board, ...); ("silently", "plug" or "unplug", board, ...) without an event,
     ("event", action, board), ("start",), ("stop",), ("wait", n) until there are n reports, ("descriptors",), and with
     `own` ("say", board, text), ("heard", n) until n texts were read, ("gone", n) until n ports were lost.
 
@@ -133,14 +134,21 @@ class Bus:
     def unplug(self, board, *, event=True):
         if event:
             self.event("remove", board)
-        (self._dev / board["node"]).unlink()
-        os.close(self._leaders.pop(board["node"]))
+        self._take_node(board["node"])
         tty_path = self._tty_path(board)
         above = [f"{self._board_path(board)}/{board['port']}:1.0", self._board_path(board)]
         if board["node"].startswith("ttyUSB"):
             above.insert(0, tty_path.rpartition("/tty/")[0])
         for path in (tty_path, *above):
             self._lib.umockdev_testbed_remove_device(self._bed, f"/sys{path}".encode())
+
+    def leave(self, board):
+        self.event("remove", board)
+        self._take_node(board["node"])
+
+    def come_back(self, board):
+        self._make_node(board["node"])
+        self.event("add", board)
 
     def event(self, action, board):
         self._lib.umockdev_testbed_uevent(self._bed, f"/sys{self._tty_path(board)}".encode(), action.encode())
@@ -156,6 +164,10 @@ class Bus:
         (self._dev / node).symlink_to(os.ttyname(follower))
         os.close(follower)
         self._leaders[node] = leader
+
+    def _take_node(self, node):
+        (self._dev / node).unlink()
+        os.close(self._leaders.pop(node))
 
     def _board_path(self, board):
         return "/".join([CONTROLLER, *_hubs(board["port"]), board["port"]])

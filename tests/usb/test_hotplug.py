@@ -128,15 +128,17 @@ def test_a_stopped_watcher_reports_nothing_and_can_start_again():
 
 
 def test_two_hundred_rounds_of_eight_boards_that_are_read():
-    """No board is missed, none has two owners, every file is closed. (One is opened after the other: libumockdev does not
-    stand a thread that opens one while another is made up.)"""
+    """No board is missed, none has two owners, every file is closed.
+
+    One is opened after the other: libumockdev does not stand a thread that opens one while another is made up.
+    """
     rounds = 200
     steps = [("start",)]
     for count in range(rounds):
         for number, board in enumerate(HUB, 16 * count + 1):
-            steps += [("plug", board), ("wait", number)]
+            steps += [("come_back" if count else "plug", board), ("wait", number)]
         steps += [("say", board, f"{count} {board['node']}\n") for board in HUB]
-        steps += [("heard", 8 * count + 8), ("unplug", *HUB), ("wait", 16 * count + 16)]
+        steps += [("heard", 8 * count + 8), ("leave", *HUB), ("wait", 16 * count + 16)]
         steps += [("descriptors",)] if count in (0, rounds - 1) else []
     done = run(*steps, own=True)
     names = sorted(board["node"] for board in HUB)
@@ -147,7 +149,7 @@ def test_two_hundred_rounds_of_eight_boards_that_are_read():
         heard = {tuple(entry) for entry in done.heard[8 * count : 8 * count + 8]}
         assert heard == {(f"/dev/{name}", f"{count} {name}\n") for name in names}
     assert len(done.reports) == 16 * rounds
-    assert done.descriptors[0] == done.descriptors[1]
+    assert done.descriptors[1] <= done.descriptors[0]
 
 
 def test_an_unplugged_board_is_lost_at_once():

@@ -44,6 +44,7 @@ FOREIGN: Final = (
     *("MARAFW", "KAONSU", "AVALON", "GCMINER", "FLUXOS", "BDMINER", "INTCHAINS_QOMO", "KDAMINER", "BFGMINER"),
     *("INNOMINER", "VNISH", "ANTHILL", "BLISSZ", "(A.P.", "AWESOME", "BLACKMINER", "ELPHAPEX", "HAMMER", "VOLCMINER"),
 )
+_FOREIGN_MARKS: Final = tuple(mark.encode() for mark in FOREIGN)
 _REALM: Final = "antminer configuration"
 _SYSTEM_KEY: Final = f"GET {cgi.SYSTEM}"
 _NETWORK_KEY: Final = f"GET {cgi.NETWORK}"
@@ -133,7 +134,8 @@ class AntminerDriver(Driver):
 
     def identify(self, answers: Answers) -> Identification | None:
         replies = [answers.get(key) for key in ("rpc version", "rpc stats")]
-        if any(mark in reply.body.upper() for reply in replies if reply for mark in _foreign_marks()):
+        told = b"".join(reply.body.upper() for reply in replies if reply)
+        if told and any(mark in told for mark in _FOREIGN_MARKS):
             return None
         web = _asks_for_password(answers)
         details = {"web": "auth"} if web else {}
@@ -194,10 +196,6 @@ class AntminerDriver(Driver):
 
 
 # --- identification -----------------------------------------------------------------------------------------------
-
-
-def _foreign_marks() -> tuple[bytes, ...]:
-    return tuple(mark.encode() for mark in FOREIGN)
 
 
 def _by_web(context: DecodeContext) -> bool:

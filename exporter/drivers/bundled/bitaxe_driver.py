@@ -121,7 +121,7 @@ class BitaxeDriver(Driver):
         return Identification(self.driver_type, Specificity.CERTAIN, _identity(document))
 
     def identity_requests(self, context: DecodeContext) -> tuple[Request, ...]:
-        return (_ASIC,)
+        return () if context.identity.model is not None else (_ASIC,)
 
     def decode_identity(self, answers: Answers, context: DecodeContext) -> Identity:
         """The name of boards whose version number tells nothing (third-party ones)."""

@@ -6,13 +6,14 @@ with a certain unit; one that cannot is listed as seen.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
 from exporter.drivers import fields
-from exporter.drivers.api import Answer, Answers
+from exporter.drivers.api import Answers
 from exporter.drivers.families.cgminer_records import WINDOWS, hashrate_of
 from exporter.drivers.families.cgminer_replies import readable
 from exporter.drivers.families.signatures import CGMINER, COMPILED, OWN_DRIVERS, Family
@@ -23,6 +24,12 @@ __all__ = ["CGMINER", "OWN_DRIVERS", "Family", "can_poll", "rates_certain", "rec
 
 #: Marks lie at the beginning; the rest of a long answer is not searched.
 _SEARCHED: Final = 65536
+_NO_ROW: Final = len(COMPILED)
+#: Numbers of the rows of each place.
+_ROWS_OF: Final = {
+    place: tuple(number for number, (row, _, _) in enumerate(COMPILED) if row.place == place)
+    for place in {row.place for row, _, _ in COMPILED}
+}
 #: Solution-counting algorithms: what their firmwares call MHS or GHS is no multiple of a hash (Zcash: kSol/s).
 _NO_HASHES: Final = re.compile(
     r"equihash|zhash|zcash|\bzec\b|zclassic|\bzcl\b|\bzen\b|cuck[ao]|\bgrin\b|beamhash|\bbeam\b|aeternity",
@@ -33,22 +40,27 @@ _NO_HASHES_MAKES: Final = re.compile(r"innominer a9|innosilicon a9|antminer z\d"
 
 def recognise(answers: Answers) -> Family | None:
     """The family with its model and version as far as they are told; None where no mark is found."""
-    texts = {key: _texts(answers.get(key)) for key in answers.keys()}  # noqa: SIM118 - `Answers` is no mapping
-    for row, body, head in COMPILED:
-        found = texts.get(row.place)
-        if found is None or (row.status and found[2] not in row.status):
+    rows = [
+        _first_row(place, answer.body[:_SEARCHED], tuple(answer.headers.items()), answer.status)
+        for place, answer in answers.items()
+    ]
+    first = min(rows, default=_NO_ROW)
+    return None if first == _NO_ROW else _with_names(COMPILED[first][0].family, answers)
+
+
+# An answer is judged again with each one that follows it, and many devices give the same one.
+@functools.lru_cache(maxsize=512)
+def _first_row(place: str, body: bytes, headers: tuple[tuple[str, str], ...], status: int) -> int:
+    """The number of the first row that this answer matches, `_NO_ROW` where there is none."""
+    text = body.decode("utf-8", "replace")
+    head = "\n".join(f"{name}: {value}" for name, value in headers)
+    for number in _ROWS_OF.get(place, ()):
+        row, in_body, in_head = COMPILED[number]
+        if row.status and status not in row.status:
             continue
-        if (body is None or body.search(found[0])) and (head is None or head.search(found[1])):
-            return _with_names(row.family, answers)
-    return None
-
-
-def _texts(answer: Answer | None) -> tuple[str, str, int]:
-    """Body, header lines and status of an answer, as text to search."""
-    if answer is None:
-        return "", "", 0
-    body = answer.body[:_SEARCHED].decode("utf-8", "replace")
-    return body, "\n".join(f"{name}: {value}" for name, value in answer.headers.items()), answer.status
+        if (in_body is None or in_body.search(text)) and (in_head is None or in_head.search(head)):
+            return number
+    return _NO_ROW
 
 
 def _records(document: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
