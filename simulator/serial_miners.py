@@ -107,6 +107,8 @@ class SerialHub:
             self.slots[path] = Slot(spec, port, board, resets_on_open)
             if plugged:
                 self._connect(path, self.slots[path], None)
+            else:
+                board.power_off(self.now())
             return path
 
     def _free_node(self, kind: str) -> str:
@@ -145,8 +147,7 @@ class SerialHub:
                 raise ValueError(f"{new_path} is taken by another board")
             slot.usb = replace(slot.usb, node=node or slot.usb.node, port_path=port_path or slot.usb.port_path)
             self.slots[new_path] = self.slots.pop(path)
-            if slot.plugs:
-                slot.board.power_cycle(self.now())
+            slot.board.power_on(self.now())
             self._connect(new_path, slot, master)
             return new_path
 
@@ -169,6 +170,7 @@ class SerialHub:
             self._poll.unregister(master)
             slot.waiting.clear()
             slot.opened = False
+            slot.board.power_off(self.now())
             if slot.owned:
                 remove_link(path)
                 os.close(master)
@@ -273,7 +275,7 @@ class SerialHub:
             slot.opens += 1
             slot.budget = 0.0
             if slot.resets_on_open:
-                slot.board.power_cycle(now)
+                slot.board.power_on(now)
         elif slot.opened and not opened:
             forget_unread(master)
         slot.opened = opened

@@ -117,7 +117,7 @@ async def identify_host(
 
 
 class _Bench:
-    """The drivers that judge one host, and the best that any of them has said."""
+    """The drivers that judge one host, and the last word of each."""
 
     def __init__(self, drivers: tuple[Driver, ...]) -> None:
         self._askers: dict[str, list[Driver]] = {}
@@ -126,8 +126,8 @@ class _Bench:
             for probe in driver.probes:
                 self._askers.setdefault(probe.key, []).append(driver)
         self._heard: set[str] = set()
+        self._said: dict[str, Identification] = {}  # in the order in which they first spoke
         self.collected: dict[str, Answer] = {}
-        self.best: Identification | None = None
 
     def judge(self, key: str, answer: Answer) -> None:
         """Let those who asked for `key` judge what has arrived so far."""
@@ -138,36 +138,29 @@ class _Bench:
             return
         answers = Answers(self.collected)
         for driver in askers:
-            found = _opinion(driver, answers)
-            if found is None:
-                continue
-            best = self.best
-            if best is None or found.specificity > best.specificity:
-                self.best = found
-            elif found.specificity == best.specificity and found.driver_type == best.driver_type:
-                self.best = found  # the same, from more answers
+            try:
+                found = driver.identify(answers)
+            except MinerError as error:
+                log.debug("driver %s could not judge a host: %s", driver.driver_type, error)
+            except Exception:
+                # A user's driver file must not keep the others from finding miners.
+                log.warning("driver %s failed to judge a host", driver.driver_type, exc_info=True)
+            else:
+                if found is not None:
+                    self._said[driver.driver_type] = found
+                else:
+                    self._said.pop(driver.driver_type, None)
+
+    @property
+    def best(self) -> Identification | None:
+        """The most specific word; of equal ones that of the driver that spoke first."""
+        return max(self._said.values(), key=lambda found: found.specificity, default=None)
 
     def settled(self, due: Iterable[Request]) -> bool:
-        """Whether none of the probes that are `due` is asked for by the best driver or by one without a say yet.
-
-        Never while no driver can poll the host: more answers may show that one can.
-        """
-        if self.best is None or self.best.driver_type is None:
-            return False
-        waited_for = self.best.driver_type
+        """Whether none of the probes that are `due` is asked for by the best driver or by one without a say yet."""
+        waited_for = max(self._said, key=lambda name: self._said[name].specificity)
         return not any(
             driver.driver_type == waited_for or driver.driver_type not in self._heard
             for probe in due
             for driver in self._askers.get(probe.key, ())
         )
-
-
-def _opinion(driver: Driver, answers: Answers) -> Identification | None:
-    try:
-        return driver.identify(answers)
-    except MinerError as error:
-        log.debug("driver %s could not judge a host: %s", driver.driver_type, error)
-    except Exception:
-        # A user's driver file must not keep the others from finding miners.
-        log.warning("driver %s failed to judge a host", driver.driver_type, exc_info=True)
-    return None

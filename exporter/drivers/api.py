@@ -60,6 +60,7 @@ class HttpRequest:
         otherwise: asked instead where the device answers 404 or 405; the engine remembers which one worked.
             Its answer is stored under *its own* key.
         port: None for the miner's HTTP port.
+        keep_alive: whether the connection is kept for the next request; None for the driver's `ConnectionRules`.
     """
 
     path: str
@@ -71,6 +72,7 @@ class HttpRequest:
     optional: bool = False
     otherwise: HttpRequest | None = None
     port: int | None = None
+    keep_alive: bool | None = None
 
     @property
     def key(self) -> str:

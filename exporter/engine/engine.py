@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, Protocol
 
 from exporter.config import Settings
 from exporter.discovery.networks import SearchNetwork, local_interfaces, search_networks
@@ -173,7 +173,7 @@ class Engine:
     def _new_console(self) -> Console:
         driver = self._drivers.drivers.get(DRIVER)
         stream = driver.new_stream() if isinstance(driver, StreamSource) else None
-        return cast(Console, stream or NerdMinerConsole())
+        return stream if isinstance(stream, Console) else NerdMinerConsole()
 
     def _count_usb(self, waiting: int, boards: int) -> None:
         self._meter.set_devices_waiting("usb", waiting)
@@ -184,9 +184,10 @@ class Engine:
     ) -> MinerRow:
         """Name a waiting device; see `onboarding.onboard`. It is on disk when this returns."""
         row = onboard(self._db, device_id, name, currency, chipset, location_notes)
-        await self._db.commit()
+        # At once: the board may be unplugged, or the caller gone, while the disk is waited for.
         self.usb.onboarded(row)
         self._count_targets()
+        await self._db.commit()
         return self._db.miners.get(row.id) or row
 
     def _new_searcher(self) -> Searcher:

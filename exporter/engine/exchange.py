@@ -176,7 +176,8 @@ class Exchange:
         rules = session.driver.rules
         headers = session.key_headers if request.auth is Auth.API_KEY else ()
         async with session.turn():
-            return await self._wire.http(session.endpoint, request, headers, rules.timeout_seconds, rules.keep_alive)
+            keep_alive = rules.keep_alive if request.keep_alive is None else request.keep_alive
+            return await self._wire.http(session.endpoint, request, headers, rules.timeout_seconds, keep_alive)
 
     async def _fetch_signed(self, session: Session, request: HttpRequest) -> Answer:
         """Try what there is to sign with, each once; remember the refusals, since devices lock out."""

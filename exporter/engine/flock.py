@@ -347,7 +347,7 @@ class Flock:
         return frozenset(elsewhere)
 
     async def _still_answers(self, miner: Miner) -> bool:
-        if not self.is_alive(miner):
+        if not (self.is_alive(miner) or self.is_due(miner)):
             return False
         if miner.poller is not None:
             await miner.poller.poll_now(verify=True, telemetry=False)

@@ -52,6 +52,8 @@ def onboard(
         raise UnknownDeviceError(f"no device with the id {device_id} waits; `flockwatch devices list` shows them")
     if db.miners.by_key(device.key) is not None:
         raise TakenError(f"the board {device.key} is in the flock already")
+    if device.mac is not None and (other := db.miners.by_mac(device.mac)) is not None:
+        raise TakenError(f"the board's MAC {device.mac} is that of {other.name or other.key} already")
     with db.transaction():
         row = db.miners.insert(**_copied(device), name=wanted, currency=currency, chipset=chip, location_notes=notes)
         db.unconfigured_devices.delete(device_id)

@@ -243,7 +243,13 @@ class Searcher:
 
     def _examination(self, ports: set[int]) -> Script[Examined]:
         http_open, api_open = self._open_kinds(ports)
-        return examination(self._drivers, self._ordered, self._probes, http_open=http_open, api_open=api_open)
+        script = examination(self._drivers, self._ordered, self._probes, http_open=http_open, api_open=api_open)
+        try:
+            return (yield from script)
+        except Exception:
+            # One host's odd answers must not end the search of all the others.
+            log.warning("a host could not be examined", exc_info=True)
+            return Examined(Verdict(None, failed=True, answers=Answers({})), None)
 
     def _open_kinds(self, ports: set[int]) -> tuple[bool, bool]:
         return not ports.isdisjoint(self._http_ports), not ports.isdisjoint(self._api_ports)

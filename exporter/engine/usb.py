@@ -3,35 +3,51 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, Final, Protocol
 
 from exporter.config_schema import Serial
 from exporter.discovery.usb_devices import UsbDevice
-from exporter.discovery.usb_identity import shared_serials, usb_identity
-from exporter.discovery.usb_rules import Action, may_open
+from exporter.discovery.usb_identity import UsbIdentity, usb_identity
+from exporter.discovery.usb_rules import Action, Decision, may_open
 from exporter.engine.fleet import UsbRecord
-from exporter.engine.usb_board import Board, Console, OpenPort
-from exporter.errors import UsageError
+from exporter.engine.usb_board import SHARES_KEPT, Board, Console, OpenPort
+from exporter.engine.usb_config import CONFIG_SECONDS, ConfigCommands
+from exporter.engine.usb_twins import Twins
 from exporter.model import Reading
 from exporter.model_usb import UsbState, UsbStatus, UsbView
+from exporter.protocols.nerdminer_shares import ShareEvent
 from exporter.store.database import Database
 from exporter.store.rows import MinerCommand, MinerRow
-from exporter.store.usb_tables import COMPLETE, ERROR, PENDING, RUNNING
-from exporter.transports.serial_errors import PortError
 
 log = logging.getLogger(__name__)
 
 DRIVER: Final = "nerdminer"
-GET_CONFIG: Final = "GET_CONFIG"
-#: A board tells its configuration within a few seconds of its reset.
-CONFIG_SECONDS: Final = 30.0
 _TICK_SECONDS: Final = 1.0
-#: Setting with the serial numbers that were once seen on two boards.
-_SHARED_SERIALS: Final = "usb_shared_serials"
 _MISSED_PERIODS: Final = 3
+#: What a board tells (`Board.told`) under the names of the flock's table and of the waiting devices'.
+_FLOCK_NAMES: Final[Mapping[str, str]] = MappingProxyType(
+    {"pool": "pool_url", "user": "wallet_address", "version": "nerdminer_vrs", "json": "last_config_json"}
+)
+_STAGING_NAMES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "pool": "dumped_pool_url",
+        "user": "dumped_wallet_address",
+        "version": "dumped_firmware_version",
+        "json": "config_json",
+    }
+)
+_GONE: Final[dict[str, Any]] = {
+    "dev_path": None,
+    "port_path": None,
+    "status": UsbStatus.INACTIVE.value,
+    "state": UsbState.NOT_CONNECTED.value,
+}
 
 
 class UsbMiners(Protocol):
@@ -41,16 +57,18 @@ class UsbMiners(Protocol):
         """A miner's row is new or has changed."""
         ...
 
-    def usb_changed(self, miner_id: int, usb: UsbRecord, reading: Reading | None, expires_in: float) -> None:
-        """A miner's board has a new state, or a new reading that is valid for `expires_in` seconds."""
+    def usb_changed(
+        self, miner_id: int, usb: UsbRecord, reading: Reading | None, expires_in: float, trouble: str | None
+    ) -> None:
+        """A miner's board has a new state, or a new reading that is valid for `expires_in` seconds.
+
+        `trouble` says why its port is not open.
+        """
         ...
 
 
 class Watcher(Protocol):
     """`discovery.usb.UsbWatcher`."""
-
-    @property
-    def devices(self) -> tuple[UsbDevice, ...]: ...
 
     def start(self) -> None: ...
 
@@ -61,9 +79,10 @@ class UsbBoards:
     """All boards that are plugged in.
 
     Args:
-        make_watcher: (on_added, on_removed) -> what reports plugs and unplugs.
+        make_watcher: (on_added, on_removed) -> what reports plugs and unplugs; made anew when `serial.ports` change.
         new_console: one for each board.
-        on_count: told how many devices wait and how many boards are open, whenever that changes.
+        on_count: told how many devices wait and how many boards are plugged in, whenever that may have changed.
+        config_seconds: how long a board has to tell its configuration.
     """
 
     def __init__(
@@ -75,17 +94,28 @@ class UsbBoards:
         new_console: Callable[[], Console],
         open_port: OpenPort,
         on_count: Callable[[int, int], None],
+        *,
+        config_seconds: float = CONFIG_SECONDS,
     ) -> None:
         self._settings = settings
         self._db = db
         self._miners = miners
-        self._watcher = make_watcher(self.added, self.removed)
+        self._make_watcher = make_watcher
+        self._watcher: Watcher | None = None
         self._new_console = new_console
         self._open_port = open_port
         self._on_count = on_count
+        self._twins = Twins(db)
+        self._commands = ConfigCommands(db, self.board_of, self._is_miner, self._told, config_seconds)
+        #: Everything that is plugged in, with whether it was there at the start.
+        self._plugged: dict[str, tuple[UsbDevice, bool]] = {}
+        #: Those of them that are or may be miners.
         self._boards: dict[str, Board] = {}
-        self._initial: set[str] = set()
-        self._config_waits: set[asyncio.Task[None]] = set()
+        #: Of miners that are unplugged: their counters go on when they are back.
+        self._consoles: dict[str, Console] = {}
+        self._shares: dict[str, deque[ShareEvent]] = {}
+        #: What a watch that is begun anew finds.
+        self._found: dict[str, UsbDevice] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._running = False
 
@@ -93,118 +123,175 @@ class UsbBoards:
 
     def start(self) -> None:
         """Take over what is plugged in and watch."""
-        self._settle_what_an_earlier_run_left()
+        self._nothing_is_plugged_in()
         self._running = True
         if self._settings.enabled:
-            self._watcher.start()
+            self._watch()
         self._tick()
         self._count()
 
     async def stop(self) -> None:
         """Let go of every port."""
         self._running = False
-        self._watcher.stop()
+        if self._watcher is not None:
+            self._watcher.stop()
         if self._timer is not None:
             self._timer.cancel()
-        for task in tuple(self._config_waits):
-            task.cancel()
-        await asyncio.gather(*self._config_waits, return_exceptions=True)
-        for board in self._boards.values():
+        await self._commands.stop()
+        boards = tuple(self._boards.values())
+        for board in boards:
             board.close()
         self._boards.clear()
+        self._plugged.clear()
+        await asyncio.gather(*(board.closed() for board in boards))
+        self._nothing_is_plugged_in()
 
     def apply(self, settings: Serial) -> None:
-        """Use re-read settings: what may be opened now is; open ports stay open."""
-        self._settings = settings
-        for board in tuple(self._boards.values()):
-            if not board.is_open:
-                self._decide(board, initial=board.device.dev_path in self._initial)
+        """Use re-read settings: what may be opened now is, what is ignored now is let go; other ports stay open."""
+        before, self._settings = self._settings, settings
+        if not self._running:
+            return
+        if not settings.enabled:
+            if self._watcher is not None:
+                self._watcher.stop()
+            for dev_path in tuple(self._plugged):
+                self.removed(dev_path)
+            return
+        if not before.enabled or before.ports != settings.ports:
+            self._watch()
+        for device, initial in tuple(self._plugged.values()):
+            self._decide_anew(device, initial=initial)
+        self._count()
 
-    def _settle_what_an_earlier_run_left(self) -> None:
-        """Nothing is plugged in until the watcher says so."""
+    def _watch(self) -> None:
+        """Begin to watch, or begin anew: boards that are still there stay as they are."""
+        if self._watcher is not None:
+            self._watcher.stop()
+        self._watcher = self._make_watcher(self.added, self.removed)
+        self._found = {}
+        self._watcher.start()
+        found, self._found = self._found, None
+        for dev_path, (known, initial) in tuple(self._plugged.items()):
+            device = found.get(dev_path)
+            if device is None or dataclasses.replace(device, aliases=known.aliases) != known:
+                self.removed(dev_path)
+                continue
+            del found[dev_path]
+            self._plugged[dev_path] = (device, initial)
+            if dev_path in self._boards:
+                self._boards[dev_path].device = device
+        for device in found.values():
+            self.added(device, initial=True)
+
+    def _nothing_is_plugged_in(self) -> None:
+        """That is so until the watcher says otherwise, and when nobody watches any more."""
         with self._db.transaction():
             for row in self._db.miners.all():
                 if row.driver == DRIVER:
-                    gone = self._db.miners.update(row.id, **_GONE)
-                    self._miners.usb_row(gone)
+                    self._miners.usb_row(self._db.miners.update(row.id, **_GONE))
             for device in self._db.unconfigured_devices.all():
                 self._db.unconfigured_devices.update(device.id, **_GONE)
-            for command in self._db.miner_commands.all():
-                if command.status in (PENDING, RUNNING):
-                    self._end(command, ERROR, "the program was restarted meanwhile")
+            self._commands.settle()
 
     def _tick(self) -> None:
         if self._running:
+            self._timer = asyncio.get_running_loop().call_later(_TICK_SECONDS, self._tick)
             now = time.time()
             for board in tuple(self._boards.values()):
                 board.tick(now)
-            self._timer = asyncio.get_running_loop().call_later(_TICK_SECONDS, self._tick)
 
     # --- plugs ---
 
     def added(self, device: UsbDevice, *, initial: bool) -> None:
         """A device was plugged in, or was there at the start."""
+        if self._found is not None:
+            self._found[device.dev_path] = device
+            return
         self.removed(device.dev_path)
-        identity = usb_identity(device, shared=self._shared_serials(device))
-        board = Board(device, identity, self._new_console(), self._open_port, self._changed)
-        if initial:
-            self._initial.add(device.dev_path)
-        else:
-            self._initial.discard(device.dev_path)
-        self._boards[device.dev_path] = board
-        self._decide(board, initial=initial)
+        self._plugged[device.dev_path] = (device, initial)
+        self._take(device, initial=initial)
         self._count()
 
-    def _shared_serials(self, new: UsbDevice) -> frozenset[str]:
-        """Serial numbers that two boards have; remembered, so that one of them alone is never taken for the other."""
-        remembered = frozenset(self._db.settings.get(_SHARED_SERIALS, []))
-        shared = remembered | shared_serials((new, *(board.device for board in self._boards.values())))
-        if shared != remembered:
-            log.warning("boards share a serial number and are told apart by their ports: %s", ", ".join(sorted(shared)))
-            self._db.settings.set(_SHARED_SERIALS, sorted(shared))
-            self._tell_apart(shared)
-        return shared
+    def removed(self, dev_path: str) -> None:
+        """A device was unplugged: nothing of it is live from here on."""
+        gone = self._plugged.pop(dev_path, None)
+        board = self._boards.get(dev_path)
+        if gone is None or board is None:
+            return
+        self._let_go(board)
+        for device, initial in tuple(self._plugged.values()):
+            if device.port_path == gone[0].port_path and device.dev_path not in self._boards:
+                self._take(device, initial=initial)
+        self._count()
 
-    def _tell_apart(self, shared: frozenset[str]) -> None:
-        """Waiting boards that were known by a serial number are known by their port from now on."""
-        for board in self._boards.values():
-            identity = usb_identity(board.device, shared=shared)
-            if identity != board.identity:
-                board.identity = identity
-                if board.waiting_id is not None:
-                    self._db.unconfigured_devices.update(board.waiting_id, key=identity.key)
-
-    def _decide(self, board: Board, *, initial: bool) -> None:
-        decision = may_open(
-            board.device,
-            self._settings,
-            lambda _: self._row_of(board) is not None,
-            plugged_in_while_running=not initial,
-        )
-        where = {"device": board.device.dev_path, "miner": board.identity.key}
+    def _take(self, device: UsbDevice, *, initial: bool) -> None:
+        """Own a device that is or may be a miner."""
+        if self._twins.look((device, *(board.device for board in self._boards.values()))):
+            self._tell_apart()
+        identity = usb_identity(device, shared=self._twins.serials)
+        row = self._row_of(device, identity)
+        decision = self._decision(device, row, initial=initial)
+        where = {"device": device.dev_path, "miner": identity.key}
         if decision.action is Action.IGNORE:
             log.debug("left alone: %s", decision.reason, extra=where)
-            self._boards.pop(board.device.dev_path, None)
+            return
+        if any(board.identity.key == identity.key for board in self._boards.values()):
+            log.info("left alone: a board with two serial ports is read at the first one", extra=where)
             return
         log.info("%s: %s", decision.action.value, decision.reason, extra=where)
-        row = self._row_of(board)
+        console = None if row is None else self._consoles.pop(row.key, None)
+        shares = self._shares.setdefault(identity.key, deque(maxlen=SHARES_KEPT))
+        board = Board(device, identity, console or self._new_console(), self._open_port, self._changed, shares)
+        self._boards[device.dev_path] = board
         if row is not None:
             self._connect(board, row)
         else:
-            self._stage(board)
+            self._stage(board, new=not initial)
         if decision.action is Action.OPEN:
             board.open()
 
-    def _row_of(self, board: Board) -> MinerRow | None:
+    def _decision(self, device: UsbDevice, row: MinerRow | None, *, initial: bool) -> Decision:
+        return may_open(device, self._settings, lambda _: row is not None, plugged_in_while_running=not initial)
+
+    def _decide_anew(self, device: UsbDevice, *, initial: bool) -> None:
+        board = self._boards.get(device.dev_path)
+        if board is None:
+            self._take(device, initial=initial)
+            return
+        decision = self._decision(device, self._row_of(device, board.identity), initial=initial)
+        if decision.action is Action.IGNORE:
+            log.info("let go: %s", decision.reason, extra={"device": device.dev_path, "miner": board.identity.key})
+            self._let_go(board)
+        elif decision.action is Action.OPEN:
+            board.open()
+
+    def _row_of(self, device: UsbDevice, identity: UsbIdentity) -> MinerRow | None:
         """The miner that this board is."""
-        row = self._db.miners.by_key(board.identity.key)
-        if row is None and board.identity.mac is not None:
-            row = self._db.miners.by_mac(board.identity.mac)
+        row = self._db.miners.by_key(identity.key)
+        if row is None and identity.mac is not None:
+            row = self._db.miners.by_mac(identity.mac)
+        if row is None and (key := self._twins.key_of(device)) is not None:
+            row = self._db.miners.by_key(key)
         return row if row is not None and row.driver == DRIVER else None
+
+    def _tell_apart(self) -> None:
+        """Boards that were known by a serial number that two have are known by their port from now on."""
+        for board in self._boards.values():
+            identity = usb_identity(board.device, shared=self._twins.serials)
+            if identity == board.identity:
+                continue
+            board.identity = identity
+            if board.miner_id is not None and (row := self._db.miners.get(board.miner_id)) is not None:
+                self._twins.remember(identity.port_path, row.key)
+            elif board.waiting_id is not None and self._db.unconfigured_devices.get(board.waiting_id) is not None:
+                former = self._db.unconfigured_devices.by_key(identity.key)
+                if former is not None:
+                    self._db.unconfigured_devices.delete(former.id)
+                self._db.unconfigured_devices.update(board.waiting_id, key=identity.key)
 
     def _connect(self, board: Board, row: MinerRow) -> None:
         """A known miner is back: paths, `Initializing`, `Booting`."""
-        board.miner_id, board.waiting_id = row.id, None
+        board.miner_id, board.waiting_id, board.wants_dump = row.id, None, False
         changed = self._db.miners.update(
             row.id,
             dev_path=board.device.dev_path,
@@ -216,147 +303,116 @@ class UsbBoards:
         self._miners.usb_row(changed)
         log.info("miner is plugged in", extra={"miner": row.key, "device": board.device.dev_path})
 
-    def _stage(self, board: Board) -> None:
-        """A new board waits to be named; one that waited before keeps what it told."""
-        device, key = board.device, board.identity.key
-        place: dict[str, Any] = {"dev_path": device.dev_path, "port_path": device.port_path}
-        known = self._db.unconfigured_devices.by_key(key)
+    def _stage(self, board: Board, *, new: bool) -> None:
+        """A new board waits to be named; one that waited before keeps what it told, unless it may be another one."""
+        device, identity = board.device, board.identity
+        place: dict[str, Any] = {
+            "dev_path": device.dev_path,
+            "port_path": device.port_path,
+            "vendor_id": device.vendor_id,
+            "product_id": device.product_id,
+            "serial_number": device.serial_number,
+            "status": None,
+            "state": None,
+        }
+        if new and identity.mac is None and identity.serial is None:
+            place |= dict.fromkeys(_STAGING_NAMES.values())
+        known = self._db.unconfigured_devices.by_key(identity.key)
         if known is not None:
             row = self._db.unconfigured_devices.update(known.id, **place)
         else:
-            row = self._db.unconfigured_devices.insert(
-                key=key,
-                vendor_id=device.vendor_id or "",
-                product_id=device.product_id or "",
-                serial_number=device.serial_number,
-                mac=board.identity.mac,
-                **place,
-            )
+            row = self._db.unconfigured_devices.insert(key=identity.key, mac=identity.mac, **place)
         board.waiting_id, board.miner_id = row.id, None
+        board.wants_dump = row.config_json is None
 
-    def removed(self, dev_path: str) -> None:
-        """A device was unplugged: nothing of it is live from here on."""
-        board = self._boards.pop(dev_path, None)
-        if board is None:
-            return
+    def _let_go(self, board: Board) -> None:
+        self._boards.pop(board.device.dev_path, None)
         board.close()
         board.console.unplug(time.time())
         self._changed(board, None)
-        if board.miner_id is not None and (row := self._db.miners.get(board.miner_id)) is not None:
-            self._miners.usb_row(self._db.miners.update(row.id, **_GONE))
-            log.warning("miner is unplugged", extra={"miner": row.key, "device": dev_path})
-        elif board.waiting_id is not None and self._db.unconfigured_devices.get(board.waiting_id) is not None:
-            self._db.unconfigured_devices.update(board.waiting_id, **_GONE)
-        self._count()
+        row = None if board.miner_id is None else self._db.miners.get(board.miner_id)
+        if row is not None:
+            self._consoles[row.key] = board.console
+            log.warning("miner is unplugged", extra={"miner": row.key, "device": board.device.dev_path})
 
     # --- what a board tells ---
 
     def _changed(self, board: Board, reading: Reading | None) -> None:
+        """Show and store what is new. No measured value is stored, so a reading alone writes nothing."""
         view = board.console.view
-        words = {"status": view.status.value, "state": view.state.value}
         if board.miner_id is not None:
             row = self._db.miners.get(board.miner_id)
-            if row is None:
+            if row is None:  # it is being forgotten
                 return
-            self._db.miners.update(row.id, **words, **self._learnt(board, row))
-            present = self._boards.get(board.device.dev_path) is board
-            place = (board.device.dev_path, board.device.port_path) if present else (None, None)
-            period = board.console.period
-            self._miners.usb_changed(board.miner_id, UsbRecord(view, *place), reading, _MISSED_PERIODS * period)
-        elif board.waiting_id is not None and self._db.unconfigured_devices.get(board.waiting_id) is not None:
-            self._db.unconfigured_devices.update(board.waiting_id, **_staged(view), **self._dumped(board))
+            now = {"status": view.status.value, "state": view.state.value, **_place(board, view)}
+            told = {_FLOCK_NAMES[name]: value for name, value in board.told.items()}
+            if changes := _new_in(row, now | told):
+                self._db.miners.update(row.id, **changes)
+            usb = UsbRecord(view, **_place(board, view))
+            self._miners.usb_changed(row.id, usb, reading, _MISSED_PERIODS * board.console.period, board.trouble)
+        elif board.waiting_id is not None:
+            device = self._db.unconfigured_devices.get(board.waiting_id)
+            if device is None:
+                return
+            now = {**_staged(view), **_place(board, view)}
+            told = {_STAGING_NAMES[name]: value for name, value in board.told.items()}
+            if changes := _new_in(device, now | told):
+                self._db.unconfigured_devices.update(device.id, **changes)
 
-    def _learnt(self, board: Board, row: MinerRow) -> dict[str, Any]:
-        """What the console told of a miner's configuration, where it is new."""
-        config = board.console.config
-        if config is None:
-            return {}
-        learnt = {
-            "pool_url": config.endpoint,
-            "wallet_address": config.user,
-            "last_config_json": config.to_json(),
-            "nerdminer_vrs": config.firmware_version or row.nerdminer_vrs,
-        }
-        return {name: value for name, value in learnt.items() if getattr(row, name) != value}
-
-    @staticmethod
-    def _dumped(board: Board) -> dict[str, Any]:
-        config = board.console.config
-        if config is None:
-            return {}
-        return {
-            "dumped_pool_url": config.endpoint,
-            "dumped_wallet_address": config.user,
-            "dumped_firmware_version": config.firmware_version,
-            "config_json": config.to_json(),
-        }
+    def _told(self, board: Board) -> None:
+        self._changed(board, None)
 
     def _count(self) -> None:
-        self._on_count(len(self._db.unconfigured_devices.all()), len(self._boards))
+        self._on_count(len(self._db.unconfigured_devices), len(self._boards))
 
     # --- commands ---
 
     def onboarded(self, row: MinerRow) -> None:
         """A waiting device was named: a board that is still plugged in goes on as this miner, as a re-connection."""
-        self._miners.usb_row(row)
-        for board in self._boards.values():
-            if board.identity.key == row.key:
-                self._connect(board, row)
-                self._changed(board, None)
-                board.open()
+        board = next((board for board in self._boards.values() if board.identity.key == row.key), None)
+        if board is None:
+            self._miners.usb_row(self._db.miners.update(row.id, **_GONE))
+        else:
+            self._connect(board, row)
+            board.open()
+            self._changed(board, None)
         self._count()
 
     def forgotten(self, row: MinerRow) -> None:
         """A miner was deleted: a board that is still plugged in waits to be named again."""
         self._db.miner_commands.delete_of(row.id)
+        self._consoles.pop(row.key, None)
         for board in self._boards.values():
             if board.miner_id == row.id:
-                self._stage(board)
+                self._stage(board, new=True)
                 self._changed(board, None)
         self._count()
 
     def get_config(self, miner_id: int) -> MinerCommand:
-        """Have a miner tell its configuration; it is restarted for that. Returns the pending command.
+        """Have a miner tell its configuration; it is restarted for that. See `ConfigCommands.get_config`."""
+        return self._commands.get_config(miner_id)
 
-        Raises:
-            UsageError: no such USB miner.
-        """
+    def _is_miner(self, miner_id: int) -> bool:
         row = self._db.miners.get(miner_id)
-        if row is None or row.driver != DRIVER:
-            raise UsageError(f"no miner on USB has the id {miner_id}")
-        command = self._db.miner_commands.add(miner_id, GET_CONFIG)
-        task = asyncio.get_running_loop().create_task(self._read_config(command), name=f"config of {row.key}")
-        self._config_waits.add(task)
-        task.add_done_callback(self._config_waits.discard)
-        return command
-
-    async def _read_config(self, command: MinerCommand) -> None:
-        board = next((b for b in self._boards.values() if b.miner_id == command.miner_id and b.is_open), None)
-        if board is None:
-            self._end(command, ERROR, "the board is not plugged in")
-            return
-        self._db.miner_commands.update(command.id, status=RUNNING)
-        before = board.console.config_at
-        try:
-            await board.reset()
-            async with asyncio.timeout(CONFIG_SECONDS):
-                while board.console.config_at == before:  # noqa: ASYNC110 - the console is sans-IO and has no event
-                    await asyncio.sleep(0.05)
-        except TimeoutError:
-            self._end(command, ERROR, f"the board told no configuration within {CONFIG_SECONDS:g} s")
-        except PortError as error:
-            self._end(command, ERROR, str(error))
-        else:
-            self._changed(board, None)
-            self._end(command, COMPLETE, None)
-
-    def _end(self, command: MinerCommand, status: str, error: str | None) -> None:
-        if self._db.miner_commands.get(command.id) is not None:
-            self._db.miner_commands.update(command.id, status=status, error=error, ended_at=time.time())
+        return row is not None and row.driver == DRIVER
 
     def board_of(self, miner_id: int) -> Board | None:
         """The board of a miner while it is plugged in."""
         return next((board for board in self._boards.values() if board.miner_id == miner_id), None)
+
+    def shares_of(self, miner_id: int) -> tuple[ShareEvent, ...]:
+        """Single shares of a miner that its pool judged since the program started, at most a thousand, newest last."""
+        row, board = self._db.miners.get(miner_id), self.board_of(miner_id)
+        if board is not None:
+            return tuple(board.shares)
+        return () if row is None else tuple(self._shares.get(row.key, ()))
+
+
+def _place(board: Board, view: UsbView) -> dict[str, str | None]:
+    """A board that is gone has no paths, also where its port tells that before its unplug is reported."""
+    if view.state is UsbState.NOT_CONNECTED:
+        return {"dev_path": None, "port_path": None}
+    return {"dev_path": board.device.dev_path, "port_path": board.device.port_path}
 
 
 def _staged(view: UsbView) -> dict[str, Any]:
@@ -366,9 +422,6 @@ def _staged(view: UsbView) -> dict[str, Any]:
     return {"status": view.status.value, "state": view.state.value}
 
 
-_GONE: Final[dict[str, Any]] = {
-    "dev_path": None,
-    "port_path": None,
-    "status": UsbStatus.INACTIVE.value,
-    "state": UsbState.NOT_CONNECTED.value,
-}
+def _new_in(row: object, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of `values` that the row does not have already."""
+    return {name: value for name, value in values.items() if getattr(row, name) != value}

@@ -6,13 +6,15 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
-from typing import Final, Protocol
+from collections.abc import Callable, Coroutine, Mapping
+from types import MappingProxyType
+from typing import Any, Final, Protocol, runtime_checkable
 
 from exporter.discovery.usb_devices import UsbDevice
 from exporter.discovery.usb_identity import UsbIdentity
+from exporter.discovery.usb_rules import needs_dtr
 from exporter.model import Identity, Reading
-from exporter.model_usb import UsbStatus, UsbView
+from exporter.model_usb import UsbCondition, UsbState, UsbView
 from exporter.protocols.nerdminer_config import DumpedConfig
 from exporter.protocols.nerdminer_shares import ShareEvent
 from exporter.transports.serial_errors import PortBusy, PortDenied, PortError, PortVanished
@@ -20,11 +22,21 @@ from exporter.transports.serial_errors import PortBusy, PortDenied, PortError, P
 log = logging.getLogger(__name__)
 
 #: Rest before a port that could not be opened is tried again: held by another program, not allowed, anything else.
-_RETRY: Final = {PortBusy: 5.0, PortDenied: 30.0}
+_RETRY: Final = {PortBusy: 5.0, PortDenied: 5.0}
 _RETRY_ELSE: Final = 2.0
-#: A new board that is mining already told its configuration before we listened: it is reset once to tell it again.
+#: A new board that runs told its configuration before we listened: it is reset once to tell it again.
 _PATIENCE_FOR_DUMP: Final = 5.0
-_SHARES_KEPT: Final = 1000
+#: Such a board has no configuration to tell, or somebody is just giving it one.
+_NOTHING_TO_TELL: Final = frozenset(
+    {
+        UsbCondition.NO_CONFIG,
+        UsbCondition.CONFIG_CORRUPT,
+        UsbCondition.SETUP_PORTAL,
+        UsbCondition.DOWNLOAD_MODE,
+    }
+)
+SHARES_KEPT: Final = 1000
+_NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class Port(Protocol):
@@ -35,6 +47,7 @@ class Port(Protocol):
     async def reset(self) -> None: ...
 
 
+@runtime_checkable
 class Console(Protocol):
     """What reads a board's output (`NerdMinerConsole`)."""
 
@@ -65,7 +78,12 @@ class OpenPort(Protocol):
     """Opens a port (`SerialPort.open`)."""
 
     async def __call__(
-        self, dev_path: str, on_data: Callable[[bytes], None], on_lost: Callable[[PortError], None]
+        self,
+        dev_path: str,
+        on_data: Callable[[bytes], None],
+        on_lost: Callable[[PortError], None],
+        *,
+        hold_lines: bool,
     ) -> Port: ...
 
 
@@ -78,7 +96,9 @@ class Board:
     Attributes:
         miner_id: of the miner it is, None while it waits to be named.
         waiting_id: of its row among the waiting devices, None once it is a miner.
+        wants_dump: nobody knows its configuration yet, so it may be reset once to tell it.
         shares: what the pool judged lately, newest last.
+        trouble: why the port is not open, None while it is or was not tried.
     """
 
     def __init__(
@@ -88,66 +108,104 @@ class Board:
         console: Console,
         open_port: OpenPort,
         on_change: Callable[[Board, Reading | None], None],
+        shares: deque[ShareEvent],
     ) -> None:
         self.device = device
         self.identity = identity
         self.console = console
         self.miner_id: int | None = None
         self.waiting_id: int | None = None
-        self.shares: deque[ShareEvent] = deque(maxlen=_SHARES_KEPT)
+        self.wants_dump = False
+        self.shares = shares
         self.trouble: str | None = None
         self._open_port = open_port
         self._on_change = on_change
         self._port: Port | None = None
         self._opening: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
         self._opened_at = 0.0
-        self._was_reset = False
+        self._told: tuple[object, Mapping[str, str]] = (None, _NOTHING)
 
     @property
     def is_open(self) -> bool:
         return self._port is not None
 
+    @property
+    def told(self) -> Mapping[str, str]:
+        """What the console told of the configuration: `pool`, `user`, `version`, `json`; only what it told."""
+        version = self.console.identity.firmware_version
+        stamp = (self.console.config_at, version)
+        if self._told[0] != stamp:
+            config = self.console.config
+            told = {} if version is None else {"version": version}
+            if config is not None:
+                told |= {"pool": config.endpoint, "user": config.user, "json": config.to_json()}
+            self._told = (stamp, told)
+        return self._told[1]
+
+    # --- the port ---
+
     def open(self) -> None:
         """Open the port and keep trying until it is open or `close` is called."""
         if self._opening is None and self._port is None:
-            self._opening = asyncio.get_running_loop().create_task(self._open(), name=f"open {self.device.dev_path}")
+            self.console.plug(time.time())
+            self._opening = self._spawn(self._open(), "open")
+            self._on_change(self, None)
 
     def close(self) -> None:
         """The board is gone, or the program ends: let go of the port."""
-        if self._opening is not None:
-            self._opening.cancel()
-            self._opening = None
+        for task in self._tasks:
+            task.cancel()
+        self._opening = None
         if self._port is not None:
             self._port.close()
             self._port = None
+
+    async def closed(self) -> None:
+        """Wait, after `close`, until nothing of it runs any more."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def reset(self) -> None:
         """Restart the board. Raises `PortError` where that is not possible."""
         if self._port is None:
             raise PortVanished(self.device.dev_path, f"{self.device.dev_path}: the port is not open")
+        self.wants_dump = False
         await self._port.reset()
 
     def tick(self, now: float) -> None:
         """Let time pass; once a second."""
         if self._port is None:
             return
-        self._changed_by(lambda: self.console.tick(now))
+        before = self.console.view
+        self.console.tick(now)
+        if self.console.view is not before:
+            self._on_change(self, None)
         self._reset_for_dump()
+
+    def _spawn(self, work: Coroutine[Any, Any, None], what: str) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work, name=f"{what} {self.device.dev_path}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _open(self) -> None:
         while True:
             try:
-                port = await self._open_port(self.device.dev_path, self._data, self._lost)
+                port = await self._open_port(
+                    self.device.dev_path, self._data, self._lost, hold_lines=needs_dtr(self.device)
+                )
             except PortError as error:
                 if str(error) != self.trouble:
-                    log.warning("%s", error, extra={"device": self.device.dev_path})
+                    log.warning("%s", error, extra={"device": self.device.dev_path, "reason": error.reason})
                 self.trouble = str(error)
                 self._on_change(self, None)
                 await asyncio.sleep(_RETRY.get(type(error), _RETRY_ELSE))
                 continue
             self._port, self._opening, self.trouble = port, None, None
             self._opened_at = time.monotonic()
-            self._changed_by(lambda: self.console.plug(time.time()), always=True)
+            if self.console.view.state is UsbState.NOT_CONNECTED:
+                self.console.plug(time.time())
+            self._on_change(self, None)
             return
 
     def _data(self, data: bytes) -> None:
@@ -159,33 +217,32 @@ class Board:
 
     def _lost(self, error: PortError) -> None:
         """The port died under us. The unplug is usually reported as well; a board that is still there is reopened."""
-        log.info("%s", error, extra={"device": self.device.dev_path})
-        self._port = None
-        self._changed_by(lambda: self.console.unplug(time.time()), always=True)
-        self._opening = asyncio.get_running_loop().create_task(self._reopen(), name=f"reopen {self.device.dev_path}")
+        log.info("%s", error, extra={"device": self.device.dev_path, "reason": error.reason})
+        self._port, self.trouble = None, str(error)
+        self.console.unplug(time.time())
+        self._opening = self._spawn(self._reopen(), "reopen")
+        self._on_change(self, None)
 
     async def _reopen(self) -> None:
         await asyncio.sleep(_RETRY_ELSE)
         await self._open()
 
-    def _changed_by(self, act: Callable[[], None], *, always: bool = False) -> None:
-        before = self.console.view
-        act()
-        if always or self.console.view is not before:
-            self._on_change(self, None)
-
     def _reset_for_dump(self) -> None:
-        """A new board that was running already printed its configuration before we could listen (once only)."""
+        """A new board that was running already printed its configuration before we could listen (once only).
+
+        What has shown no line of a NerdMiner is left alone: it may be something else.
+        """
+        view = self.console.view
         if (
-            self.waiting_id is not None
-            and not self._was_reset
+            self.wants_dump
             and self.console.config is None
-            and self.console.view.status is UsbStatus.ACTIVE
+            and view.state not in (UsbState.BOOTING, UsbState.NOT_CONNECTED)
+            and not view.conditions & _NOTHING_TO_TELL
             and time.monotonic() - self._opened_at > _PATIENCE_FOR_DUMP
         ):
-            self._was_reset = True
             log.info("restarting a new board once to read its configuration", extra={"device": self.device.dev_path})
-            self._resetting = asyncio.get_running_loop().create_task(self._reset_quietly(), name="reset for dump")
+            self.wants_dump = False
+            self._spawn(self._reset_quietly(), "reset")
 
     async def _reset_quietly(self) -> None:
         try:

@@ -33,10 +33,12 @@ class ShareEvent:
 
 
 class ShareLedger:
-    """Counts from when we began to listen; only replies to requests that were seen to be submissions count."""
+    """Counts from when we began to listen; only replies to what was seen to be a submission count."""
 
-    __slots__ = ("_authorize_id", "_error", "_events", "_judged", "_pending", "accepted", "difficulty_accepted",
-                 "last_accepted", "last_reason", "pool_difficulty", "rejected")  # fmt: skip
+    __slots__ = (
+        "_authorize_id", "_error", "_events", "_judged", "_orphan", "_others", "_pending", "accepted",
+        "difficulty_accepted", "last_accepted", "last_reason", "pool_difficulty", "rejected",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.accepted = 0
@@ -50,6 +52,10 @@ class ShareLedger:
         self._authorize_id: int | None = None
         self._pending: dict[int, float | None] = {}
         self._judged: deque[int] = deque(maxlen=_MAX_PENDING)
+        #: Requests that are no submissions.
+        self._others: deque[int] = deque(maxlen=_MAX_PENDING)
+        #: Difficulty of a share whose submission was not seen: serial consoles lose lines.
+        self._orphan: float | None = None
         self._error: str | None = None
         self._events: deque[ShareEvent] = deque(maxlen=_MAX_EVENTS)
 
@@ -64,6 +70,8 @@ class ShareLedger:
         self._authorize_id = _AUTHORIZE_ID
         self._pending.clear()
         self._judged.clear()
+        self._others.clear()
+        self._orphan = None
         self._error = None
 
     def stopped(self) -> None:
@@ -81,8 +89,11 @@ class ShareLedger:
             if len(self._pending) >= _MAX_PENDING:
                 self._pending.pop(next(iter(self._pending)))
             self._pending[request.id] = None
+            self._orphan = None
             if request.id in self._judged:
                 self._judged.remove(request.id)
+        else:
+            self._others.append(request.id)
 
     def share_difficulty(self, difficulty: float) -> None:
         """The line behind a submission: it belongs to the latest one that has none."""
@@ -90,6 +101,7 @@ class ShareLedger:
             if self._pending[number] is None:
                 self._pending[number] = difficulty
                 return
+        self._orphan = difficulty
 
     def reply(self, reply: Reply, now: float) -> tuple[Signal, ...]:
         """What a reply means: for the authorisation, for a share, or nothing that is known."""
@@ -97,7 +109,7 @@ class ShareLedger:
         if reply.id == self._authorize_id:
             self._authorize_id = None
             return (Signal.AUTHORIZE_ACCEPTED if reply.accepted else Signal.AUTHORIZE_REFUSED,)
-        if reply.id not in self._pending:
+        if not self._is_share(reply.id):
             return ()
         self._judge(reply.id, now, accepted=reply.accepted, reason=reply.reason)
         if reply.accepted:
@@ -115,8 +127,17 @@ class ShareLedger:
             self._judge(number, now, accepted=False, reason=self._error)
         self._error = None
 
+    def _is_share(self, number: int) -> bool:
+        """Whether a request was a submission: seen as one, or the next unknown one behind a share's lines."""
+        if number in self._pending:
+            return True
+        return self._orphan is not None and number > _AUTHORIZE_ID and number not in (*self._judged, *self._others)
+
     def _judge(self, number: int, now: float, *, accepted: bool, reason: str | None) -> None:
-        difficulty = self._pending.pop(number, None)
+        if number in self._pending:
+            difficulty = self._pending.pop(number)
+        else:
+            difficulty, self._orphan = self._orphan, None
         self._judged.append(number)
         self._events.append(ShareEvent(now, difficulty, accepted, None if accepted else reason))
         if not accepted:

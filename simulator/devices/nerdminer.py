@@ -45,7 +45,7 @@ class NerdMiner:
         self._steps: Steps = iter(())
         began = now if spec.uptime is None else now - min(spec.uptime, _WARM_UP)
         self.board = BoardState(spec, began)
-        self._power_on(began, "power")
+        self._start(began)
         if spec.uptime is not None:
             self._skip_to(now, spec.uptime)
 
@@ -88,13 +88,19 @@ class NerdMiner:
         self._printed += self._run(now)
         if download is not None:
             self.board.download = download
-        self._power_on(now, "power")
+        self._start(now)
 
-    def power_cycle(self, now: float) -> None:
-        """Unplugged and plugged in again: what was not read is gone."""
+    def power_off(self, now: float) -> None:
+        """Unplugged: it is silent, and what was not read is gone."""
         self._run(now)
         self._printed = b""
-        self._power_on(now, "power")
+        self._step = None
+        self._pressed_since = None
+
+    def power_on(self, now: float) -> None:
+        """Plugged in: it starts with what its flash holds."""
+        self.power_off(now)
+        self._start(now)
 
     def set_scenario(self, scenario: str, now: float) -> None:
         """Another scenario from now on, from its beginning.
@@ -104,7 +110,7 @@ class NerdMiner:
         """
         self._printed += self._run(now)
         self.board.choose(scenario)
-        self._power_on(now, "power")
+        self._start(now)
 
     def set_lines(self, now: float, *, dtr: bool, rts: bool) -> None:
         """The host asserts (True) or releases DTR and RTS.
@@ -139,7 +145,7 @@ class NerdMiner:
 
     # Running --------------------------------------------------------------------------------------------------
 
-    def _power_on(self, now: float, reason: str) -> None:
+    def _start(self, now: float) -> None:
         self.board.now = now
         self.board.begin()
         self._held = False
@@ -147,7 +153,7 @@ class NerdMiner:
         self._pressed_since = None
         self._noise_count = 0
         self._endless_sent = False
-        self._follow(life(self.board, reason), now)
+        self._follow(life(self.board), now)
 
     def _follow(self, steps: Steps, now: float) -> None:
         self._steps = steps

@@ -85,18 +85,18 @@ def _storage(board: BoardState) -> Part:
     yield 0.1, crlf("SPIFS: Mounted")
     if board.stored is None:
         yield 0.05, crlf("SPIFS: No config file available!")
+        board.config_gone("no_config")
         if board.card is not None:
             yield from _read_card(board)
             return False
-        board.flag("no_config")
         return True
     yield 0.05, crlf("SPIFS: Loading config file")
     if board.corrupt:
         yield 0.02, lf("null") + crlf("SPIFS: Error parsing config file!")
-        board.flag("config_corrupt")
+        board.config_gone("config_corrupt")
         return True
     yield 0.02, pretty(board.stored.document(board.firmware)) + b"\n"
-    board.printed_config = board.stored.public(board.firmware)
+    board.config_shown(board.stored)
     return True
 
 
@@ -106,16 +106,17 @@ def _old_storage(board: BoardState) -> Part:
     yield 0.1, crlf("mounted file system")
     if board.stored is None:
         yield 0.05, crlf("Forcing config mode as there is no saved config")
-        board.flag("no_config")
+        board.config_gone("no_config")
         return True
     yield 0.05, crlf("reading config file") + crlf("Opened configuration file")
     if board.corrupt:
         yield 0.02, b"null" + crlf("Failed to load json config")
+        board.config_gone("config_corrupt")
         yield 0.02, crlf("Forcing config mode as there is no saved config")
-        board.flag("config_corrupt")
+        board.config_gone("no_config")
         return True
     yield 0.02, pretty(board.stored.document(board.firmware)) + crlf("Parsing JSON")
-    board.printed_config = board.stored.public(board.firmware)
+    board.config_shown(board.stored)
     return True
 
 
@@ -141,7 +142,7 @@ def _save(board: BoardState) -> Steps:
     else:
         yield 0.05, crlf("Saving configuration...")
     yield 0.02, pretty(config.document(board.firmware)) + b"\n"
-    board.printed_config = config.public(board.firmware)
+    board.config_shown(config)
 
 
 # Wi-Fi --------------------------------------------------------------------------------------------------------
@@ -186,9 +187,9 @@ def _failed_network(board: BoardState) -> Part:
 
 def _open_portal(board: BoardState) -> Steps:
     yield 0.2, crlf(f"*wm:StartAP with SSID:  {_PORTAL_NAME}")
+    board.flag("setup_portal")
     yield 0.5, crlf(f"*wm:AP IP address: {_PORTAL_IP}")
     yield 0.02, crlf("Entered Configuration Mode")
-    board.flag("setup_portal")
     yield 0.02, crlf(f"Config SSID: {_PORTAL_NAME}") + crlf(f"Config IP Address: {_PORTAL_IP}")
     yield 0.05, crlf("*wm:Starting Web Portal ")
 
@@ -218,6 +219,7 @@ def _portal_used(board: BoardState, seconds: float) -> Steps:
     yield seconds, crlf("*wm:5 networks found")
     yield 8.0, crlf("Should save config") + crlf(f"*wm:Connecting to NEW AP: {board.ssid}")
     yield 2.5, crlf("*wm:Connect to new AP [SUCCESS] ") + crlf("*wm:Got IP Address: ") + crlf(f"*wm:{board.ip} ")
+    board.flags.discard("setup_portal")
     # The portal of these firmwares has no field for the password.
     password = first_config(board.firmware).password
     board.stored, board.corrupt = replace(board.own_config(), password=password), False

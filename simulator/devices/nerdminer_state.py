@@ -163,6 +163,16 @@ class BoardState:
         self.flags.add(name)
         self.seen.add(name)
 
+    def config_gone(self, flag: str) -> None:
+        """There is no configuration, or none that can be read."""
+        self.printed_config = None
+        self.flag(flag)
+
+    def config_shown(self, config: StoredConfig) -> None:
+        """The console shows a configuration that is now stored."""
+        self.printed_config = config.public(self.firmware)
+        self.flags -= {"no_config", "config_corrupt"}
+
     def start_hashing(self) -> None:
         """Work at a job from now on; the chip starts cold."""
         if self.physics is None:
@@ -214,7 +224,8 @@ class BoardState:
         """The board as tests must see it, base units, without secrets.
 
         Counters are those since the last reset, with `_ever` since the board exists; `flags` hold now, `seen` have
-        held once. `config` is what the console has shown of the stored configuration so far, None for nothing.
+        held once. `config` is the stored configuration as the console has shown it, None where it has shown none or
+        says that there is none (the defaults that a board without one lists do not count).
         """
         count = self.count
         return {

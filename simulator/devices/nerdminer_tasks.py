@@ -145,6 +145,7 @@ def loop(board: BoardState) -> Steps:
 def wipe(board: BoardState) -> Steps:
     """The button was held for five seconds: configuration and Wi-Fi are erased, and the board restarts."""
     yield 0.1, crlf("Erasing Config, restarting")
+    board.printed_config = None
     if board.firmware.spifs:
         yield 0.05, crlf("SPIFS: Erasing config file..") + lf("[MONITOR] Resetting NVS stats")
     board.stored = None

@@ -202,19 +202,24 @@ class Program:
         }
         self.configuration.write_text(CONFIGURATION.format(**values))
 
-    def start(self):
+    def launch(self, *more):
+        """Start the process and return it, without waiting for anything."""
         self.process = Process(
             sys.executable, "-m", "exporter", "run", "--config.file", self.configuration, "--log.format", "json",
-            "--web.listen-address", "127.0.0.1:0", "--ui.listen-address", "127.0.0.1:0", *self.arguments,
+            "--web.listen-address", "127.0.0.1:0", "--ui.listen-address", "127.0.0.1:0", *self.arguments, *more,
             environment=self.environment, folder=self.folder,
         )  # fmt: skip
+        return self.process
+
+    def start(self):
+        self.launch()
         ready = json.loads(self.process.wait_for_line('"ready"'))
         self.metrics = f"http://127.0.0.1:{ready['metrics']}"
         self.ui = f"http://127.0.0.1:{ready['ui']}"
         return self
 
     def stop(self, number=signal.SIGTERM):
-        return self.process.stop(number)
+        return None if self.process is None else self.process.stop(number)
 
     @staticmethod
     def now():
@@ -263,16 +268,28 @@ def run_command(*words, environment=None, folder=None):
     )
 
 
+def complaints(done):
+    """The lines that a command has for the operator; nothing but log entries may stand beside them."""
+    assert done.returncode == 2, f"status {done.returncode}: {done.stdout}{done.stderr}"
+    assert "Traceback" not in done.stderr
+    said = [line for line in done.stderr.splitlines() if not line.startswith("ts=")]
+    assert said
+    assert all(line.startswith("flockwatch: ") for line in said), done.stderr
+    assert not [line for line in done.stderr.splitlines() if "level=ERROR" in line or "level=CRITICAL" in line]
+    assert done.stdout == ""
+    return said
+
+
 @contextlib.contextmanager
-def prometheus(folder, target):
-    """A real Prometheus that scrapes `target` every second; yields a function that runs a query."""
+def prometheus(folder, target="", jobs=""):
+    """A real Prometheus that scrapes `target` every second, or by `jobs`; yields a function that runs a query."""
     binary = shutil.which("prometheus")
     assert binary, "prometheus is missing; run tests/install-packages"
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
     (folder / "prometheus.yml").write_text(
-        "global: {scrape_interval: 1s, scrape_timeout: 1s}\n"
-        f"scrape_configs: [{{job_name: flockwatch, static_configs: [{{targets: ['{target}']}}]}}]\n"
+        "global: {scrape_interval: 1s, scrape_timeout: 1s}\nscrape_configs:\n"
+        + (jobs or f"- {{job_name: flockwatch, static_configs: [{{targets: ['{target}']}}]}}\n")
     )
     server = Process(
         binary, f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/tsdb",

@@ -47,7 +47,7 @@ def truths(simulator):
 def stored_keys(program):
     """The API keys in the database by MAC of the miner."""
     tables = json.loads((program.folder / "data" / "flockwatch.json").read_text())
-    macs = {number: row["mac"] for number, row in tables["miners"].items()}
+    macs = {number: row["mac"] for number, row in tables.get("miners", {}).items()}
     return {macs[number]: row["key"] for number, row in tables.get("api_keys", {}).items()}
 
 

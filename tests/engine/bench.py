@@ -21,7 +21,7 @@ from exporter.engine.engine import Engine
 from exporter.engine.exchange import Exchange
 from exporter.engine.login import Candidate
 from exporter.engine.sessions import Sessions
-from exporter.errors import AuthError, Unreachable
+from exporter.errors import AuthError, MinerError, Unreachable
 from exporter.model import Identity, Reading
 from exporter.store.database import Database
 from exporter.store.secret import Secret
@@ -118,6 +118,7 @@ class Hosts:
         self.open = Counter()
         self.tried_passwords = []
         self.wait = None
+        self.held = None
         self.ports = None
 
     def put(self, address, **document):
@@ -145,18 +146,40 @@ class Hosts:
     async def close_host(self, endpoint):
         self.open[endpoint.address] = 0
 
+    def run_scripts(self, scripts, timeout, on_end, stop):
+        for endpoint, script in scripts:
+            if self.held is not None:
+                self.held(endpoint.address, stop)
+            if stop.is_set():
+                return
+            came = None
+            while True:
+                try:
+                    request = next(script) if came is None else script.send(came)
+                except StopIteration as end:
+                    on_end(endpoint, end.value)
+                    break
+                try:
+                    came = self._look_up(endpoint, request.key)
+                except MinerError as error:
+                    came = error
+
     async def _answer(self, endpoint, key):
+        if self.wait is not None:
+            await self.wait(endpoint.address)
+        await asyncio.sleep(0)
+        answer = self._look_up(endpoint, key)
+        self.open[endpoint.address] += 1
+        return answer
+
+    def _look_up(self, endpoint, key):
         address = endpoint.address
         self.asked.append((address, key))
-        if self.wait is not None:
-            await self.wait(address)
-        await asyncio.sleep(0)
         host = self.hosts.get(address)
         if self.ports is not None and host is not None:
             host = self.ports.get((address, endpoint.http_port))
         if host is None:
             raise Unreachable(f"nobody at {address}")
-        self.open[address] += 1
         found = host if isinstance(host, Exception) else host.get(key, Answer(b"{}", 404))
         if isinstance(found, Exception):
             raise found
@@ -269,21 +292,19 @@ class EngineBench:
         return self.db.miners.by_key(key)
 
     def record(self, key):
-        return next(record for record in self.engine.snapshot().miners if record.key == key)
+        records = {record.key: record for record in self.engine.snapshot().miners}
+        assert key in records, f"{key} not in {list(records)}"
+        return records[key]
 
 
 @contextlib.contextmanager
 def bench(folder, monkeypatch, **options):
-    made = EngineBench(folder, **options)
-
     def scan(targets, *, timeout, stop=None, on_progress=None):
         targets = list(targets)
         made.scanned = [target.address for target in targets]
         found = {t.address: set(t.ports) for t in targets if t.address in made.hosts.hosts}
         return ScanOutcome(found, len(targets) * 2, bool(stop and stop.is_set()))
 
-    made.scanned = []
-    made.macs = {}
     monkeypatch.setattr(search_module, "scan_ports", scan)
     monkeypatch.setattr(search_module, "neighbour_macs", lambda: made.macs)
     monkeypatch.setattr("exporter.engine.heard.neighbour_macs", lambda: made.macs)
@@ -291,6 +312,10 @@ def bench(folder, monkeypatch, **options):
     monkeypatch.setattr("exporter.engine.engine.settle", lambda: None)
     # The periodic cycle stays out of the way.
     monkeypatch.setattr(Engine, "_discover_forever", _nothing)
+    monkeypatch.setattr("exporter.engine.engine.local_interfaces", lambda: ())
+    made = EngineBench(folder, **options)
+    made.scanned = []
+    made.macs = {}
     try:
         yield made
     finally:

@@ -545,21 +545,23 @@ def test_rescan_of_an_offline_miner_looks_for_it(tmp_path, monkeypatch):
     run(tmp_path, monkeypatch, story)
 
 
-def test_a_search_that_is_cancelled_does_not_end_those_that_follow(tmp_path, monkeypatch):
+def test_a_search_that_is_cancelled_ends_its_thread_and_not_those_that_follow(tmp_path, monkeypatch):
     async def story(bench):
         bench.hosts.put(at(1), mac=mac(1))
-        waiting = asyncio.Event()
+        held, let_go = threading.Event(), threading.Event()
 
-        async def forever(address):
-            waiting.set()
-            await asyncio.Event().wait()
+        def hold(address, stop):
+            held.set()
+            stop.wait(20)
+            let_go.set()
 
-        bench.hosts.wait = forever
+        bench.hosts.held = hold
         task = asyncio.get_running_loop().create_task(bench.engine.search())
-        await waiting.wait()
+        await asyncio.to_thread(held.wait, 20)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        bench.hosts.wait = None
+        assert await asyncio.to_thread(let_go.wait, 20)
+        bench.hosts.held = None
         await bench.search()
         assert bench.record(mac(1)).up is True
 
@@ -577,14 +579,14 @@ def test_what_a_search_says_of_strangers_is_void_after_a_reload_in_its_middle(tm
         async def reload_first(address):
             if not reloaded.is_set():
                 reloaded.set()
-                await bench.engine.apply(bench.settings, driver_set(RigDriver(), Toasters()))
+                await bench.engine.apply(bench.settings, driver_set(Toasters(), users=(RigDriver(),)))
 
         bench.hosts.wait = reload_first
         await bench.search()
         await bench.search()
         assert bench.record(mac(5)).driver == "bread"
 
-    run(tmp_path, monkeypatch, story)
+    run(tmp_path, monkeypatch, story, drivers=driver_set(users=(RigDriver(),)))
 
 
 class SignedRig(RigDriver):

@@ -157,6 +157,7 @@ def test_every_declared_family_can_be_shown():
     own.config_reloaded(True, 1.0)
     own.discovery_run("network", probed=1, found=0, adopted=0)
     own.set_lag_source(lambda: 0.0)
+    own.set_usb_ports({"nerdminer": 1})
     text = own.render(False).decode()
     for spec in SELF_METRICS:
         assert f"# TYPE {spec.name} {spec.type}\n" in text

@@ -145,6 +145,18 @@ def test_replies_to_other_requests_are_no_shares():
     assert (ledger.accepted, ledger.rejected, ledger.take()) == (0, 0, ())
 
 
+def test_a_submission_whose_line_was_lost_is_known_by_its_difficulty():
+    ledger = submitted()
+    ledger.sent(Sent(Method.OTHER, 5))
+    ledger.share_difficulty(0.7)
+    assert ledger.reply(Reply(1, True), 1.0) == ()
+    assert ledger.reply(Reply(5, True), 1.0) == ()
+    assert ledger.reply(Reply(6, True), 1.0) == (Signal.SHARE_ACCEPTED,)
+    assert ledger.reply(Reply(6, True), 1.0) == ()
+    assert ledger.reply(Reply(7, True), 1.0) == ()
+    assert ledger.take() == (ShareEvent(1.0, 0.7, True),)
+
+
 def test_a_false_result_is_no_acceptance():
     """The firmware counts it as one."""
     ledger = submitted(4)

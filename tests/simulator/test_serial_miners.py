@@ -199,6 +199,22 @@ def test_plugging_in_starts_the_board_and_keeps_what_the_flash_holds(folder):
         os.close(port)
 
 
+def test_nothing_happens_to_a_board_without_power(folder):
+    with frozen_hub(folder, baud=None) as hub:
+        path = hub.add(BoardSpec(seed=3, scenario="config_wiped"))
+        waiting = hub.add(BoardSpec(seed=4), plugged=False)
+        advance(hub, 15.0)
+        hub.unplug(path)
+        advance(hub, 600.0)
+        assert hub.truth()[path]["seen"] == []
+        assert hub.truth()[waiting]["boots"] == 0
+        hub.plug(path)
+        hub.plug(waiting)
+        advance(hub, 15.0)
+        assert hub.truth()[path]["boots"] == 2
+        assert hub.truth()[waiting]["state"] == "Mining"
+
+
 def test_a_board_moves_to_another_port_and_node(folder):
     with frozen_hub(folder) as hub:
         first = hub.add(BoardSpec("t-display-s3-1.8.3", seed=3))

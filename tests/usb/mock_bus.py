@@ -34,8 +34,8 @@ def usb(port_path, number, usb_id="1a86:7523", serial=None, product="USB Serial"
 def run(*steps, udev=True, poll_seconds=3600.0, own=False):
     """Play `steps` on a made-up bus in a program of its own.
 
-    Steps: ("plug", board, ...), ("unplug", board, ...), both quicker for boards that stay in sysfs: ("leave", board, ...),
-    ("come_back", board, ...); ("silently", "plug" or "unplug", board, ...) without an event,
+    Steps: ("plug", board, ...), ("unplug", board, ...), and quicker, for boards that stay in sysfs,
+    ("leave", board, ...), ("come_back", board, ...); ("silently", "plug" or "unplug", board, ...) without an event,
     ("event", action, board), ("start",), ("stop",), ("wait", n) until there are n reports, ("descriptors",), and with
     `own` ("say", board, text), ("heard", n) until n texts were read, ("gone", n) until n ports were lost.
 

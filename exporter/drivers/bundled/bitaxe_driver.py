@@ -6,6 +6,8 @@ captured. AxeOS counts shares for the device, not for each pool: they stand with
 
 from __future__ import annotations
 
+import functools
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar, Final
@@ -28,6 +30,8 @@ from exporter.units import Celsius, Hashes, HashesPerSecond, celsius
 
 _ASIC: Final = HttpRequest("/api/system/asic", optional=True)
 _FIRMWARE: Final = "AxeOS"
+_RELEASE: Final = re.compile(r"v?(\d{1,4})\.(\d{1,4})(?!\d)")
+_KEPT_INFO: Final = replace(axeos.INFO, keep_alive=True)
 _MEMORY: Final = {"all": "freeHeap", "internal": "freeHeapInternal", "spiram": "freeHeapSpiram"}
 
 
@@ -53,7 +57,7 @@ class BitaxeDriver(Driver):
     interface_version: ClassVar[int] = 1
 
     #: Its web server has 7 (2.0) to 20 (2.12) sockets and leaks when they are opened and closed often
-    #: (ESP-Miner #356, #262, #1793): one request at a time, no connection left open.
+    #: (ESP-Miner #356, #262, #1793): one request at a time, and no connection left open where there are few sockets.
     rules: ClassVar[ConnectionRules] = ConnectionRules(keep_alive=False, timeout_seconds=5.0)
     probes: ClassVar[tuple[Request, ...]] = (axeos.INFO,)
 
@@ -134,7 +138,7 @@ class BitaxeDriver(Driver):
         return Identity(model=context.identity.model or named or chip)
 
     def status_requests(self, context: DecodeContext) -> tuple[Request, ...]:
-        return (axeos.INFO,)
+        return (_KEPT_INFO,) if _has_many_sockets(context.identity.firmware_version) else (axeos.INFO,)
 
     def decode_status(self, answers: Answers, context: DecodeContext) -> Reading:
         document = axeos.info(answers)
@@ -167,6 +171,13 @@ class BitaxeDriver(Driver):
             reset_reason=fields.text(document, "resetReason", limit=64),
         )
         return _with_state(reading, document)
+
+
+@functools.lru_cache(maxsize=64)
+def _has_many_sockets(version: str | None) -> bool:
+    """Whether the release closes the socket unused the longest when all are taken (2.12 and later)."""
+    match = _RELEASE.match(version or "")
+    return match is not None and (int(match[1]), int(match[2])) >= (2, 12)
 
 
 def _board_type(document: Mapping[str, Any]) -> BoardType | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from exporter.drivers.api import Driver, Identification
+from exporter.drivers.api import Answers, DecodeContext, Driver, Identification, Request
 from exporter.drivers.families.nerdminer_console import NerdMinerConsole
 
 
@@ -23,6 +23,14 @@ class NerdMinerDriver(Driver):
     connection_type: ClassVar[str] = "serial"
     default_port: ClassVar[int | None] = None
     interface_version: ClassVar[int] = 1
+
+    def identify(self, answers: Answers) -> Identification | None:
+        """None: stock boards answer nothing on the network."""
+        return None
+
+    def status_requests(self, context: DecodeContext) -> tuple[Request, ...]:
+        """None: its stream tells everything."""
+        return ()
 
     def new_stream(self) -> NerdMinerConsole:
         """A console of its own for each board."""

@@ -103,8 +103,10 @@ class NerdMinerConsole:
 
     @property
     def identity(self) -> Identity:
-        """What the console tells of the board; it never tells its model."""
+        """What the console tells: the firmware, never the board it runs on."""
         firmware = self._firmware or _MAKE
+        if firmware == "NMMiner":
+            return Identity(make=firmware, firmware=firmware, firmware_version=self._version)
         return Identity(make=_MAKE, model="NerdMiner v2", firmware=firmware, firmware_version=self._version)
 
     @property

@@ -1,0 +1,318 @@
+"""Devices that talk by themselves: datagrams in, readings out, silence noticed."""
+
+import asyncio
+import json
+import socket
+import threading
+
+import pytest
+
+from exporter.drivers.api import HttpRequest, Identification, Specificity
+from exporter.drivers.bundled.nmminer_driver import NMMinerDriver
+from exporter.engine import heard as heard_module
+from exporter.engine import isolation
+from exporter.engine.streams import Streams
+from exporter.errors import DecodeError
+from exporter.model import Identity, Reading
+from exporter.units import hashes_per_second
+from tests.engine.bench import RigDriver, at, driver_set, mac, run
+
+
+class Stream:
+    period = 5.0
+
+    def feed(self, data, now):
+        document = json.loads(data)
+        if "rate" not in document:
+            raise DecodeError("rate: missing")
+        return (Reading(identity=Identity(model="Talker"), hashrate=hashes_per_second(document["rate"])),)
+
+
+class Talker(RigDriver):
+    """A device that talks by itself, and that can be polled as well."""
+
+    driver_type = "talker"
+    stream = Stream
+
+    def new_stream(self):
+        return self.stream()
+
+    def identify_datagram(self, data):
+        if not data.startswith(b"{"):
+            return None
+        return Identification("talker", Specificity.CERTAIN, Identity(make="Talker"), {"api": "udp"})
+
+    def status_requests(self, context):
+        return (HttpRequest("/rig"),)
+
+
+def say(rate=7.0):
+    return json.dumps({"rate": rate}).encode()
+
+
+class Ears:
+    """Streams without a port."""
+
+    def __init__(self, *drivers, users=()):
+        self.readings = []
+        self.streams = Streams(driver_set(*drivers, users=users), self._take)
+
+    def _take(self, address, driver, found, reading, expires_in):
+        self.readings.append((address, driver.driver_type, reading.hashrate, expires_in))
+
+
+def test_a_datagram_becomes_a_reading_that_expires_after_three_periods():
+    ears = Ears(Talker())
+    ears.streams.datagram(say(), at(1))
+    assert ears.readings == [(at(1), "talker", 7.0, 15.0)]
+
+
+@pytest.mark.parametrize("data", [b"", b"garbage", b"\xff" * 2000, b"{", b"{}", b"[1]", b'{"rate": "x"}'])
+def test_garbage_is_dropped_and_the_sender_is_heard_again_later(data):
+    for driver in (Talker(), NMMinerDriver()):
+        ears = Ears(driver)
+        ears.streams.datagram(data, at(1))
+        assert ears.readings == []
+    ears = Ears(Talker())
+    ears.streams.datagram(data, at(1))
+    ears.streams.datagram(say(), at(1))
+    assert [reading[2] for reading in ears.readings] == [7.0]
+
+
+def test_a_flood_of_senders_is_bounded(monkeypatch):
+    monkeypatch.setattr("exporter.engine.streams._MAX_SENDERS", 10)
+    ears = Ears(Talker())
+    for number in range(100):
+        ears.streams.datagram(say(), f"198.51.100.{number}")
+    assert len(ears.streams._senders) == 10
+    assert len(ears.readings) == 100
+
+
+class Failing(Talker):
+    driver_type = "failing"
+
+    def identify_datagram(self, data):
+        raise ZeroDivisionError
+
+
+class NoPeriod(Talker):
+    driver_type = "no_period"
+
+    def identify_datagram(self, data):
+        return Identification("no_period", Specificity.CERTAIN, Identity())
+
+    def new_stream(self):
+        return object()
+
+
+class Liar(Talker):
+    driver_type = "liar"
+
+    def identify_datagram(self, data):
+        return "one of mine"
+
+
+def test_a_driver_that_fails_on_a_datagram_does_not_keep_it_from_the_others():
+    ears = Ears(Failing(), NoPeriod(), Liar(), Talker())
+    ears.streams.datagram(say(), at(1))
+    assert [reading[1] for reading in ears.readings] == ["talker"]
+
+
+def test_readings_that_are_none_are_dropped():
+    class Odd(Talker):
+        class stream(Stream):  # noqa: N801 - the attribute's name
+            def feed(self, data, now):
+                return [{"rate": 5}]
+
+    ears = Ears(Odd())
+    ears.streams.datagram(say(), at(1))
+    assert ears.readings == []
+
+
+def test_a_users_driver_hears_in_a_thread_and_may_hang_there(monkeypatch):
+    monkeypatch.setattr(isolation, "DRIVER_SECONDS", 0.05)
+    end = threading.Event()
+
+    class Hanging(Talker):
+        driver_type = "hanging"
+
+        def identify_datagram(self, data):
+            end.wait(20)
+
+    async def story():
+        ears = Ears(NMMinerDriver(), users=(Hanging(), Talker()))
+        for _ in range(500):
+            ears.streams.datagram(say(), at(1))
+        assert ears.streams._waiting <= 64
+        async with asyncio.timeout(10):
+            while not ears.readings:
+                await asyncio.sleep(0.01)
+        ears.streams.datagram(say(9.0), at(1))
+        async with asyncio.timeout(10):
+            while ears.readings[-1][2] != 9.0:
+                await asyncio.sleep(0.01)
+        await ears.streams.stop()
+
+    asyncio.run(story())
+    end.set()
+
+
+def test_replaced_drivers_hear_what_comes_next():
+    ears = Ears(Talker())
+    ears.streams.datagram(say(), at(1))
+
+    class Newer(Talker):
+        class stream(Stream):  # noqa: N801
+            period = 1.0
+
+    ears.streams.use(driver_set(Newer()))
+    ears.streams.datagram(say(), at(1))
+    assert [reading[3] for reading in ears.readings] == [15.0, 3.0]
+
+
+def test_the_port_is_opened_and_closed():
+    async def story():
+        ears = Ears(Talker())
+        await ears.streams.start(None)
+        assert ears.streams.port is None
+        await ears.streams.start(0)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            sender.sendto(say(), ("127.0.0.1", ears.streams.port))
+        async with asyncio.timeout(10):
+            while not ears.readings:
+                await asyncio.sleep(0.01)
+        await ears.streams.stop()
+        return ears.readings[0][0], ears.streams.port
+
+    assert asyncio.run(story()) == ("127.0.0.1", None)
+
+
+# --- in the flock ---
+
+
+def talk(bench, address, rate=7.0):
+    bench.engine._streams.datagram(say(rate), address)
+
+
+def flock(tmp_path, monkeypatch, story, **options):
+    class Rig(RigDriver):
+        driver_type = "rig"
+
+    return run(tmp_path, monkeypatch, story, drivers=driver_set(Rig(), Talker()), **options)
+
+
+def test_who_talks_is_adopted_and_shown_and_asked_nothing(tmp_path, monkeypatch):
+    async def story(bench):
+        bench.macs = {at(2): mac(2)}
+        talk(bench, at(1))
+        talk(bench, at(2))
+        await bench.settle()
+        one, two = bench.record("addr:talker:192.0.2.1"), bench.record(mac(2))
+        assert (one.up, one.reading.hashrate, one.provisional, one.labels) == (True, 7.0, True, (("site", "hall"),))
+        assert (two.up, two.provisional) == (True, False)
+        talk(bench, at(1), 8.0)
+        assert bench.record(one.key).reading.hashrate == 8.0
+        assert bench.hosts.asked == []
+        await bench.search()
+        assert at(1) not in bench.scanned
+
+    flock(tmp_path, monkeypatch, story)
+
+
+def test_who_falls_silent_is_down_and_returns_with_its_next_word(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(Stream, "period", 0.02)
+
+    async def story(bench):
+        caplog.set_level("INFO")
+        for _ in range(50):
+            talk(bench, at(1))
+        await bench.settle()
+        assert len(bench.engine._heard._timers) == 1
+        async with asyncio.timeout(10):
+            while bench.record("addr:talker:192.0.2.1").up is not False:
+                await asyncio.sleep(0.01)
+        record = bench.record("addr:talker:192.0.2.1")
+        assert (record.reading, record.poll_errors, record.address) == (None, {"timeout": 1}, at(1))
+        assert record.last_success is not None
+        talk(bench, at(1))
+        assert bench.record(record.key).up is True
+        words = [r.message.split(":")[0] for r in caplog.records if r.message.startswith("miner is")]
+        assert words == ["miner is gone", "miner is back"]
+
+    flock(tmp_path, monkeypatch, story)
+
+
+def test_a_device_that_is_polled_gets_no_second_series_by_talking(tmp_path, monkeypatch):
+    async def story(bench):
+        bench.hosts.put(at(1), mac=mac(1), family="talker")
+        bench.hosts.put(at(2), mac=mac(2))
+        await bench.search()
+        talk(bench, at(1))
+        talk(bench, at(2))
+        await bench.settle()
+        assert {row.key for row in bench.db.miners.all()} == {mac(1), mac(2)}
+        bench.hosts.hosts.clear()
+        for _ in range(2):  # one or two failed polls are no reason either
+            await bench.poll(at(1))
+            talk(bench, at(1))
+            await bench.settle()
+        assert bench.record(mac(1)).up is False
+        await bench.poll(at(1))
+        talk(bench, at(1))
+        await bench.settle()
+        assert len(bench.db.miners.all()) == 2
+        assert (bench.record(mac(1)).up, bench.record(mac(1)).reading.hashrate) == (True, 7.0)
+
+    flock(tmp_path, monkeypatch, story)
+
+
+def test_who_talked_before_a_restart_and_stays_silent_is_down(tmp_path, monkeypatch):
+    async def first(bench):
+        talk(bench, at(1))
+        talk(bench, at(2))
+        await bench.settle()
+
+    flock(tmp_path, monkeypatch, first)
+
+    async def second(bench):
+        key = "addr:talker:192.0.2.1"
+        assert bench.record(key).up is None
+        bench.engine._heard.stop()
+        monkeypatch.setattr(type(bench.settings.intervals), "status_seconds", 0.01, raising=False)
+        object.__setattr__(bench.flock.settings.intervals, "status_seconds", 0.01)
+        bench.engine._heard.expect()
+        talk(bench, at(2))
+        async with asyncio.timeout(10):
+            while bench.record(key).up is None:
+                await asyncio.sleep(0.01)
+        assert bench.record(key).up is False
+        assert bench.record("addr:talker:192.0.2.2").up is True
+
+    flock(tmp_path, monkeypatch, second)
+
+
+def test_forged_senders_do_not_fill_the_flock(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(heard_module, "MOST_DEVICES", 3)
+
+    async def story(bench):
+        for number in range(10):
+            talk(bench, f"10.0.0.{number}")
+            await bench.settle()
+        talk(bench, "8.8.8.8")
+        talk(bench, "not an address")
+        await bench.settle()
+        assert len(bench.db.miners.all()) == 3
+        talk(bench, "10.0.0.1", 9.0)
+        assert bench.record("addr:talker:10.0.0.1").reading.hashrate == 9.0
+
+    flock(tmp_path, monkeypatch, story)
+
+
+def test_a_talker_that_is_not_managed_is_listed_without_a_reading(tmp_path, monkeypatch):
+    async def story(bench):
+        talk(bench, at(1))
+        await bench.settle()
+        record = bench.record("addr:talker:192.0.2.1")
+        assert (record.managed, record.up, record.reading) == (False, None, None)
+
+    flock(tmp_path, monkeypatch, story, network={"manage_discovered": False})
