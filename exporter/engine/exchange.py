@@ -201,7 +201,7 @@ class Exchange:
 
     async def probe_http(self, session: Session, request: HttpRequest, timeout: float) -> Answer:
         """One unsigned HTTP probe."""
-        return await self._wire.http(session.endpoint, request, request.headers, timeout, keep_alive=True)
+        return await self._wire.http(session.endpoint, request, (), timeout, keep_alive=True)
 
     async def probe_command(self, session: Session, request: CgminerRequest, timeout: float) -> Answer:
         """One CGMiner probe; the body stays raw where it is no CGMiner reply (HTTP on 4028 tells a family as well)."""

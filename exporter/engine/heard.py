@@ -65,7 +65,8 @@ class Heard:
             public = not is_private(ipaddress.IPv4Network(address))
         except ValueError:
             return False
-        return not (public and not self._flock.settings.network.allow_public)
+        allowed = self._flock.settings.network.allow_public
+        return not public or allowed or any(network.covers(address) for network in self._flock.networks)
 
     async def _adopt(
         self, address: str, driver: Driver, found: Identification, reading: Reading, expires_in: float

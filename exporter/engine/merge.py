@@ -10,13 +10,13 @@ from exporter.model import Board, Identity, Reading
 _EMPTY: Final = Reading()
 _FIELDS: Final = tuple(f.name for f in dataclasses.fields(Reading) if f.name not in ("identity", "boards"))
 _BOARD_FIELDS: Final = tuple(f.name for f in dataclasses.fields(Board) if f.name != "board")
-_IDENTITY_FIELDS: Final = tuple(f.name for f in dataclasses.fields(Identity))
+IDENTITY_FIELDS: Final = tuple(f.name for f in dataclasses.fields(Identity))
 
 
 def merge_identity(newer: Identity, older: Identity) -> Identity:
     """`newer`, completed from `older` where it is silent. Returns `older` itself where nothing changes."""
     changes: dict[str, Any] = {}
-    for name in _IDENTITY_FIELDS:
+    for name in IDENTITY_FIELDS:
         value = getattr(newer, name)
         if value is not None and value != getattr(older, name):
             changes[name] = value

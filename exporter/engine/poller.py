@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol, TypeVar
 from exporter.drivers.api import ApiKeyLogin, Auth, DecodeContext, HttpRequest, Request
 from exporter.engine.exchange import Exchange, Session
 from exporter.engine.isolation import DriverHangs, run_driver
-from exporter.engine.merge import merge_identity, merge_readings
+from exporter.engine.merge import IDENTITY_FIELDS, merge_identity, merge_readings
 from exporter.engine.registry import real_serial
 from exporter.errors import AuthError, InternalError, LockedOut, MinerError, RequestTimeoutError
 from exporter.model import Identity, Reading
@@ -200,6 +200,7 @@ class Poller:
             # What is made of a reading may fail on it as well (a value that the database refuses).
             log.exception("poll failed", extra={"miner": self.name})
             self._failed(InternalError(f"the reading cannot be used: {error!r}"))
+            self._on_change()
         finally:
             self._task = None
             if not self._stopped:
@@ -296,6 +297,8 @@ class Poller:
             self.state.identity = merge_identity(identity, self.state.identity)
 
     def _same_miner(self, told: Identity) -> None:
+        if not all(isinstance(getattr(told, name), str | None) for name in IDENTITY_FIELDS):
+            raise InternalError(f"driver {self.session.driver.driver_type} returned an identity that is no text")
         known = self.state.identity
         if told.mac and known.mac:
             other = told.mac != known.mac

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from exporter.drivers.api import Driver, Identification, Stream, StreamSource
@@ -34,6 +35,7 @@ class _Sender:
     stream: Stream
     found: Identification
     trusted: bool
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class Streams:
@@ -106,7 +108,8 @@ class Streams:
                 sender = await self._meet_in_thread(data, address)
             if sender is not None:
                 feed = sender.stream.feed
-                readings = await run_driver(feed, data, time.time(), trusted=False, owner=sender.driver)
+                async with sender.turn:
+                    readings = await run_driver(feed, data, time.time(), trusted=False, owner=sender.driver)
                 self._tell(sender, address, readings)
         except MinerError as error:
             log.debug("datagram of %s dropped: %s", address, error)

@@ -16,7 +16,7 @@ def miner_json(record: MinerRecord) -> dict[str, Any]:
     """A miner as the API shows it; hash rates in H/s, times in Unix seconds."""
     reading, identity = record.reading, record.identity
     state = reading.state if reading is not None else None
-    return {
+    document: dict[str, Any] = {
         "id": record.id,
         "name": record.name,
         "miner": record.key,
@@ -39,6 +39,14 @@ def miner_json(record: MinerRecord) -> dict[str, Any]:
         "power": reading.power if reading is not None else None,
         "labels": dict(record.labels),
     }
+    if record.usb is not None:
+        document["usb"] = {
+            "status": record.usb.view.status.value,
+            "state": record.usb.view.state.value,
+            "dev_path": record.usb.dev_path,
+            "port_path": record.usb.port_path,
+        }
+    return document
 
 
 def _error(message: str, field: str | None, status: int) -> tuple[Response, int]:

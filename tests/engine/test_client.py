@@ -96,7 +96,7 @@ def test_a_time_out_of_the_work_itself_is_its_own_error(running):
 
 
 def test_who_waits_while_the_engine_stops_is_told(running):
-    api, _, loop, stop = running
+    api, _, _, stop = running
     outcome = []
     begun = threading.Event()
 

@@ -1,6 +1,7 @@
 """Rounds of requests: joins, variants, refusals, sign-in."""
 
 import asyncio
+import itertools
 
 import pytest
 
@@ -149,6 +150,6 @@ def test_a_device_gets_its_rest_between_connections_and_one_user_at_a_time():
         await asyncio.gather(*(exchange.ask(session, (HttpRequest("/a"),)) for _ in range(3)))
 
     asyncio.run(both())
-    gaps = [later[0] - earlier[1] for earlier, later in zip(spans, spans[1:], strict=False)]
+    gaps = [later[0] - earlier[1] for earlier, later in itertools.pairwise(spans)]
     assert len(gaps) == 2
     assert min(gaps) >= 0.045

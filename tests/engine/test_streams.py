@@ -4,11 +4,13 @@ import asyncio
 import json
 import socket
 import threading
+from dataclasses import replace
 
 import pytest
 
 from exporter.drivers.api import HttpRequest, Identification, Specificity
 from exporter.drivers.bundled.nmminer_driver import NMMinerDriver
+from exporter.drivers.fields import as_table, count
 from exporter.engine import heard as heard_module
 from exporter.engine import isolation
 from exporter.engine.streams import Streams
@@ -18,14 +20,21 @@ from exporter.units import hashes_per_second
 from tests.engine.bench import RigDriver, at, driver_set, mac, run
 
 
+async def until(check):
+    """Wait until `check()` is true."""
+    async with asyncio.timeout(10):
+        while not check():  # noqa: ASYNC110 - nobody tells when
+            await asyncio.sleep(0.01)
+
+
 class Stream:
     period = 5.0
 
     def feed(self, data, now):
-        document = json.loads(data)
-        if "rate" not in document:
+        rate = count(as_table(json.loads(data)), "rate")
+        if rate is None:
             raise DecodeError("rate: missing")
-        return (Reading(identity=Identity(model="Talker"), hashrate=hashes_per_second(document["rate"])),)
+        return (Reading(identity=Identity(model="Talker"), hashrate=hashes_per_second(rate)),)
 
 
 class Talker(RigDriver):
@@ -144,13 +153,10 @@ def test_a_users_driver_hears_in_a_thread_and_may_hang_there(monkeypatch):
         for _ in range(500):
             ears.streams.datagram(say(), at(1))
         assert ears.streams._waiting <= 64
-        async with asyncio.timeout(10):
-            while not ears.readings:
-                await asyncio.sleep(0.01)
+        await until(lambda: ears.streams._waiting == 0)
+        assert len(ears.readings) == 64
         ears.streams.datagram(say(9.0), at(1))
-        async with asyncio.timeout(10):
-            while ears.readings[-1][2] != 9.0:
-                await asyncio.sleep(0.01)
+        await until(lambda: ears.readings[-1][2] == 9.0)
         await ears.streams.stop()
 
     asyncio.run(story())
@@ -178,9 +184,7 @@ def test_the_port_is_opened_and_closed():
         await ears.streams.start(0)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
             sender.sendto(say(), ("127.0.0.1", ears.streams.port))
-        async with asyncio.timeout(10):
-            while not ears.readings:
-                await asyncio.sleep(0.01)
+        await until(lambda: ears.readings)
         await ears.streams.stop()
         return ears.readings[0][0], ears.streams.port
 
@@ -228,9 +232,7 @@ def test_who_falls_silent_is_down_and_returns_with_its_next_word(tmp_path, monke
             talk(bench, at(1))
         await bench.settle()
         assert len(bench.engine._heard._timers) == 1
-        async with asyncio.timeout(10):
-            while bench.record("addr:talker:192.0.2.1").up is not False:
-                await asyncio.sleep(0.01)
+        await until(lambda: bench.record("addr:talker:192.0.2.1").up is False)
         record = bench.record("addr:talker:192.0.2.1")
         assert (record.reading, record.poll_errors, record.address) == (None, {"timeout": 1}, at(1))
         assert record.last_success is not None
@@ -278,13 +280,11 @@ def test_who_talked_before_a_restart_and_stays_silent_is_down(tmp_path, monkeypa
         key = "addr:talker:192.0.2.1"
         assert bench.record(key).up is None
         bench.engine._heard.stop()
-        monkeypatch.setattr(type(bench.settings.intervals), "status_seconds", 0.01, raising=False)
-        object.__setattr__(bench.flock.settings.intervals, "status_seconds", 0.01)
+        intervals = replace(bench.settings.intervals, status_seconds=0.01)
+        bench.flock.settings = replace(bench.settings, intervals=intervals)
         bench.engine._heard.expect()
         talk(bench, at(2))
-        async with asyncio.timeout(10):
-            while bench.record(key).up is None:
-                await asyncio.sleep(0.01)
+        await until(lambda: bench.record(key).up is not None)
         assert bench.record(key).up is False
         assert bench.record("addr:talker:192.0.2.2").up is True
 

@@ -2,8 +2,9 @@
 
 import pytest
 
-from exporter.engine.fleet import FleetSnapshot, MinerRecord, SeenHost
+from exporter.engine.fleet import FleetSnapshot, MinerRecord, SeenHost, UsbRecord
 from exporter.model import Board, Fan, Identity, MinerState, Pool, Reading
+from exporter.model_usb import UsbState, UsbStatus, UsbView
 from exporter.units import celsius, hashes_per_second, rpm, unix_seconds, watts
 from onboarding_ui import create_app
 from onboarding_ui.figures import age, make_and_model, plain, scaled
@@ -140,3 +141,17 @@ def test_plain_figures_and_names():
     assert make_and_model(Identity(make="Canaan", model="Avalon Q")) == "Canaan Avalon Q"
     assert make_and_model(Identity(make="Bitmain")) == "Bitmain"
     assert make_and_model(Identity()) == ""
+
+
+def test_a_miner_on_usb_shows_its_boot_state_and_port():
+    view = UsbView(UsbStatus.INITIALIZING, UsbState.CONNECTED_IP, unix_seconds(1.0))
+    booting = miner(
+        1, driver="nerdminer", address=None, up=False, reading=None, usb=UsbRecord(view, "/dev/ttyACM0", "1-1.2")
+    )
+    api = client(booting, miner(2))
+    html = api.get("/").text
+    assert "CONNECTED IP" in html
+    assert "1-1.2" in html
+    expected = {"status": "Initializing", "state": "CONNECTED IP", "dev_path": "/dev/ttyACM0", "port_path": "1-1.2"}
+    assert api.get("/api/miners/1").json["usb"] == expected
+    assert "usb" not in api.get("/api/miners/2").json
