@@ -18,7 +18,13 @@ ALLOWED = {
     "exporter/text.py": (),
     "exporter/model.py": ("exporter.units",),
     "exporter/model_usb.py": ("exporter.units",),
-    "exporter/protocols": ("exporter.model_usb", "exporter.errors", "exporter.text", "exporter.units", "exporter.model"),
+    "exporter/protocols": (
+        "exporter.model_usb",
+        "exporter.errors",
+        "exporter.text",
+        "exporter.units",
+        "exporter.model",
+    ),
     "exporter/drivers/api.py": (
         "exporter.errors",
         "exporter.model",
@@ -51,13 +57,32 @@ ALLOWED = {
         "exporter.text",
     ),
     "exporter/discovery": ("exporter.drivers.api", "exporter.errors", "exporter.text", "exporter.units"),
-    "exporter/metrics": ("exporter.model_usb", "exporter", "exporter.engine.fleet", "exporter.errors", "exporter.model", "exporter.text",
-                         "exporter.units"),
-    "exporter/store": ("exporter.errors", "exporter.model", "exporter.text", "exporter.units", "exporter.config_values"),
-    "onboarding_ui": ("exporter.engine.client", "exporter.engine.fleet", "exporter.model", "exporter.errors",
-                      "exporter.store.rows", "exporter.units"),
+    "exporter/metrics": (
+        "exporter.model_usb",
+        "exporter",
+        "exporter.engine.fleet",
+        "exporter.errors",
+        "exporter.model",
+        "exporter.text",
+        "exporter.units",
+    ),
+    "exporter/store": (
+        "exporter.errors",
+        "exporter.model",
+        "exporter.text",
+        "exporter.units",
+        "exporter.config_values",
+    ),
+    "onboarding_ui": (
+        "exporter.engine.client",
+        "exporter.engine.fleet",
+        "exporter.model",
+        "exporter.errors",
+        "exporter.store.rows",
+        "exporter.units",
+    ),
     "simulator": (),
-}  # fmt: skip
+}
 
 #: Where a handler of every exception may stand: calls into drivers, their loading, the exposition, the engine's thread.
 BROAD = {
@@ -129,8 +154,10 @@ def test_handlers_of_every_exception_stand_at_the_isolation_points_only():
         for path in SOURCES
         for node in handlers(path)
         if node.type is None
-        or (isinstance(node.type, ast.Name) and node.type.id in ("Exception", "BaseException"))
-        and not isinstance(node.body[-1], ast.Raise)
+        or (
+            (isinstance(node.type, ast.Name) and node.type.id in ("Exception", "BaseException"))
+            and not isinstance(node.body[-1], ast.Raise)
+        )
     }
     assert broad <= BROAD
 
