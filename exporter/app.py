@@ -121,7 +121,9 @@ class App:
             gc.collect()
             settle()
             self._self_metrics.config_reloaded(True, time.time())
-            log.info("ready", extra={"version": __version__, "metrics": metrics.port, "ui": ui.port})
+            host = f"[{ui_addr.host}]" if ":" in ui_addr.host else ui_addr.host or "127.0.0.1"
+            page = f"{'http' if tls is None else 'https'}://{host}:{ui.port}/"
+            log.info("ready", extra={"version": __version__, "metrics": metrics.port, "ui": ui.port, "page": page})
             while not self._stop.wait(1.0):
                 if engine.failure is not None:
                     raise engine.failure

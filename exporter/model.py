@@ -6,8 +6,11 @@ a vendor. Tuples, not lists or dicts, so that a value can be shared between thre
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any, Final, TypeVar
 
 from exporter.units import (
     Amperes,
@@ -243,3 +246,43 @@ class ModelInfo:
     boards: int | None = None
     chips_per_board: int | None = None
     presets: tuple[Preset, ...] | None = None
+
+
+# --- speed --------------------------------------------------------------------------------------------------------
+#
+# Every poll makes a dozen of these values. The constructor that dataclasses writes for frozen classes sets each field
+# by a look-up of its name, and their `replace` calls getattr for each: half and two thirds of the time can be saved.
+
+_Value = TypeVar("_Value")
+
+_READERS: Final[dict[type, tuple[attrgetter[tuple[Any, ...]], dict[str, int]]]] = {}
+
+
+def replace(value: _Value, **changes: Any) -> _Value:
+    """A copy of a value of this module with `changes`, as `dataclasses.replace`."""
+    read, places = _READERS[value.__class__]
+    items = list(read(value))
+    for name, item in changes.items():
+        items[places[name]] = item
+    return value.__class__(*items)
+
+
+def _quicken(kind: type) -> None:
+    fields = dataclasses.fields(kind)
+    scope: dict[str, Any] = {f"set_{field.name}": kind.__dict__[field.name].__set__ for field in fields}
+    scope |= {f"default_{field.name}": field.default for field in fields}
+    parameters = ", ".join(
+        field.name if field.default is dataclasses.MISSING else f"{field.name}=default_{field.name}" for field in fields
+    )
+    lines = "".join(f"    set_{field.name}(self, {field.name})\n" for field in fields)
+    exec(f"def __init__(self, {parameters}):\n{lines}", scope)  # noqa: S102 - as dataclasses itself does
+    kind.__init__ = scope["__init__"]  # type: ignore[misc]
+    names = [field.name for field in fields]
+    if len(names) > 1:
+        _READERS[kind] = attrgetter(*names), {name: place for place, name in enumerate(names)}
+
+
+for _kind in (
+    Identity, DeviceError, Temperature, Fan, Psu, Chip, Board, Pool, Reading, Preset, ModelInfo,
+):  # fmt: skip
+    _quicken(_kind)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Final
 
 MAX_LABEL_LENGTH: Final = 128
@@ -13,6 +14,8 @@ def clean_text(value: Any, limit: int = MAX_LABEL_LENGTH) -> str | None:
     Runs of white space (a model string may hold a newline: "Antminer S9\\nV1.3.58") become one blank, other
     control and non-printable characters are dropped. Numbers are accepted, containers and booleans are not text.
     """
+    if value.__class__ is str and value.isascii() and value.isprintable() and len(value) <= limit:
+        return value.strip() or None  # by far the most frequent case
     if value is None or isinstance(value, (bool, dict, list)):
         return None
     raw = value if isinstance(value, str) else str(value)
@@ -29,8 +32,12 @@ def normal_mac(value: Any) -> str | None:
     Accepts colons, hyphens or nothing between the digits (Avalon sends "e0e1a93ef5a5"). All-zero, all-ones and
     multicast addresses are refused: devices send them while they boot (hass-miner #593).
     """
-    if not isinstance(value, str):
-        return None
+    return _mac_of(value) if isinstance(value, str) else None
+
+
+# Every answer of a device repeats it.
+@functools.lru_cache(maxsize=32768)
+def _mac_of(value: str) -> str | None:
     digits = value.strip().lower().replace(":", "").replace("-", "").replace(".", "")
     if len(digits) != 12 or any(character not in "0123456789abcdef" for character in digits):
         return None

@@ -23,13 +23,17 @@ def rescan(options: argparse.Namespace) -> int:
     if "up" in result:
         sys.stdout.write("the miner answers\n" if result["up"] else "the miner does not answer\n")
         return 0 if result["up"] else 1
-    sys.stdout.write(f"{result['found']} found; {result['known']} miners are known, {result['answering']} answer\n")
+    sys.stdout.write(
+        f"{result['known']} miners are known, {result['answering']} answer; beside those {result['found']} were found\n"
+    )
     return 0
 
 
 def backup(options: argparse.Namespace) -> int:
     """``flockwatch backup FILE``: consistent also while the program runs; mode 0600, since it holds secrets."""
     settings = load_settings(options.config_file, os.environ)
+    if options.file.exists() and not options.force:
+        raise UsageError(f"{options.file}: there is a file already; choose another name, or --force to overwrite it")
     client = ControlClient.connect(settings.database.path)
     if client is not None:
         data = client.call("backup")["document"].encode()

@@ -38,35 +38,33 @@ def number(document: Mapping[str, Any], key: str, where: str = "answer") -> floa
     value = document.get(key)
     if value is None:
         return None
-    kind = type(value)
-    if kind is float:
-        if value != value or value in (math.inf, -math.inf):
-            return None
-    elif kind is int:
-        if -_LARGEST < value < _LARGEST:
-            return float(value)
-        raise _fault(where, key, "a number", value)
-    elif kind is str:
-        text_value = value.strip()
-        if text_value.lower() in _NO_VALUE:
+    kind = value.__class__
+    if (kind is float or kind is int) and -_LARGEST < value < _LARGEST:
+        return float(value)
+    figure = value
+    if kind is str:
+        words = value.strip()
+        if words.lower() in _NO_VALUE:
             return None
         try:
-            value = float(text_value) if "_" not in text_value else None
+            figure = float(words) if "_" not in words else None
         except ValueError:
-            value = None
-        if value is None:
-            raise _fault(where, key, "a number", text_value)
-        if value != value or value in (math.inf, -math.inf):
-            return None
-    else:
+            figure = None
+    if figure.__class__ is not float:
         raise _fault(where, key, "a number", value)
-    if -_LARGEST < value < _LARGEST:
-        return float(value)
+    if figure != figure or figure in (math.inf, -math.inf):
+        return None
+    if -_LARGEST < figure < _LARGEST:
+        return float(figure)
     raise _fault(where, key, "a number", value)
 
 
 def count(document: Mapping[str, Any], key: str, where: str = "answer") -> float | None:
     """A number that cannot be negative (a counter, an uptime, a fan's speed). A negative one is "no value"."""
+    value: Any = document.get(key)
+    kind = value.__class__
+    if (kind is int or kind is float) and 0 <= value < _LARGEST:
+        return float(value)  # by far the most frequent case
     value = number(document, key, where)
     return None if value is None or value < 0 else value
 
@@ -76,7 +74,7 @@ def text(document: Mapping[str, Any], key: str, where: str = "answer", limit: in
     value = document.get(key)
     if value is None:
         return None
-    if isinstance(value, (dict, list)):
+    if value.__class__ is not str and isinstance(value, (dict, list)):
         raise _fault(where, key, "text", value)
     cleaned = clean_text(value, limit)
     return None if cleaned is None or cleaned.lower() in _NO_VALUE else cleaned

@@ -34,7 +34,7 @@ from exporter.engine.tasks import Tasks
 from exporter.engine.usb import DRIVER, UsbBoards
 from exporter.engine.usb_board import Console
 from exporter.engine.usb_miners import UsbMinersOfFlock
-from exporter.errors import FlockwatchError, UsageError
+from exporter.errors import FlockwatchError, StoreError, UsageError
 from exporter.memory import settle
 from exporter.model import Identity
 from exporter.store.database import Database
@@ -146,7 +146,10 @@ class Engine:
         await self.usb.stop()
         self._heard.stop()
         await self.flock.stop()
-        await self._db.commit()
+        try:
+            await self._db.commit()
+        except StoreError as error:
+            log.error("what was seen last is not stored: %s", error)  # noqa: TRY400 - a full disk
 
     async def apply(self, settings: Settings, drivers: DriverSet) -> None:
         """Use re-read settings and drivers, then search at once."""
@@ -212,8 +215,9 @@ class Engine:
     def _relabel(self) -> None:
         """Labels follow targets.yml, not what it said when a miner was found."""
         unknown = any(subnet.cidr is None and subnet.labels for subnet in self._settings.network.subnets)
+        fixed = self._fixed.labels()
         for miner in self.flock:
-            row, own = miner.row, self._fixed.labels_of(miner)
+            row, own = miner.row, fixed.get(miner.row.id)
             address = row.address or row.last_address
             if address is None:
                 continue

@@ -13,7 +13,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Generator, Iterable
 from dataclasses import dataclass, field
 from threading import Event
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import httpx
 
@@ -23,6 +23,8 @@ from exporter.protocols import cgminer
 from exporter.protocols.tolerant_json import parse_json
 
 log = logging.getLogger(__name__)
+
+MAX_JOIN_FAILURES: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,8 @@ class Session:
     """What is remembered about talking to one miner.
 
     Attributes:
-        join_refused: the device does not take joined CGMiner commands.
+        join_failures: joined CGMiner commands in a row that gave nothing where single ones did; no more are sent
+            after `MAX_JOIN_FAILURES`.
         replaced: request key -> the request that worked instead of it (404 once).
         digests: what to sign with, best first; the first one keeps the digest state, so that a steady poll costs
             one request. One that the device refuses is dropped.
@@ -92,7 +95,7 @@ class Session:
 
     endpoint: Endpoint
     driver: Driver
-    join_refused: bool = False
+    join_failures: int = 0
     replaced: dict[str, HttpRequest] = field(default_factory=dict)
     digests: list[httpx.Auth] = field(default_factory=list)
     key_headers: tuple[tuple[str, str], ...] = ()
@@ -229,9 +232,9 @@ class Exchange:
         self, session: Session, requests: tuple[CgminerRequest, ...], answers: dict[str, Answer]
     ) -> None:
         joinable = tuple(r for r in requests if r.parameter is None and not r.text and r.port is None)
-        refused = False
-        if len(joinable) > 1 and session.driver.rules.join_commands and not session.join_refused:
-            refused = not await self._ask_joined(session, joinable, answers)
+        failures = session.join_failures
+        if len(joinable) > 1 and session.driver.rules.join_commands and failures < MAX_JOIN_FAILURES:
+            failures = await self._ask_joined(session, joinable, answers)
         for request in requests:
             if request.key in answers:
                 continue
@@ -246,27 +249,27 @@ class Exchange:
                     return
                 continue
             answers[request.key] = Answer(b"", document=document)
-        # Only a device that answers the single ones refuses the join; any other is out of order for now.
-        session.join_refused = session.join_refused or refused
+        # Only a device that answers the single ones does not take the join; any other is out of order for now.
+        session.join_failures = failures
 
     async def _ask_joined(
         self, session: Session, requests: tuple[CgminerRequest, ...], answers: dict[str, Answer]
-    ) -> bool:
-        """Whether the device takes joined commands."""
+    ) -> int:
+        """Returns `Session.join_failures` as it is if the single commands work."""
         names = tuple(request.command for request in requests)
         joined = CgminerRequest("+".join(names))
         try:
             document = await self._exchange(session, joined)
             parts = cgminer.split_joined(document, names)
         except (DecodeError, ProtocolError) as error:
-            # Unsupported or partly supported joined commands (minera #125): single ones from now on.
-            log.debug("%s: joined commands refused: %s", session.endpoint.address, error)
-            return False
+            # Partly supported joined commands give broken JSON (minera #125), but so does a bad moment.
+            log.debug("%s: joined commands failed: %s", session.endpoint.address, error)
+            return session.join_failures + 1
         for request in requests:
             part = parts.get(request.command)
             if part is not None and not cgminer.refused(part):
                 answers[request.key] = Answer(b"", document=part)
-        return bool(parts)
+        return 0 if parts else MAX_JOIN_FAILURES
 
     async def command(self, session: Session, request: CgminerRequest) -> dict[str, Any]:
         """One CGMiner command.

@@ -50,6 +50,7 @@ class FixedMiners:
         self._resolved: dict[str, frozenset[str]] = {}
         self._again: dict[str, float] = {}
         self._warned: set[str] = set()
+        self._told: dict[str, dict[str, Any]] = db.settings.get(_SETTING, {})
 
     async def apply(self, settings: Settings, drivers: DriverSet) -> None:
         """Take the configuration as it is now: names, labels, entries that were added or taken out."""
@@ -59,32 +60,27 @@ class FixedMiners:
         self._shared = {address for address in addresses if addresses.count(address) > 1}
         self._warned.clear()
         self._again.clear()
-        stored = self._stored()
-        for place, entry in self._entries.items():
-            known = self._known(entry, stored)
+        for entry in self._entries.values():
+            known = self._known(entry)
             if known is not None:
-                self._remember(place, entry, known, stored)
-        kept = {place: told for place, told in stored.items() if place in self._entries}
-        self._save(kept)
-        ids = {told["id"] for told in kept.values()}
+                self._remember(entry, known)
+        self._told = {place: told for place, told in self._told.items() if place in self._entries}
+        self._save()
+        ids = {told["id"] for told in self._told.values()}
         for miner in self._flock:
             if miner.row.fixed and miner.row.id not in ids:
                 await self._let_go(miner)
 
-    def labels_of(self, miner: Miner) -> dict[str, str] | None:
-        """The labels of the entry that is this miner; None where it is none of ours."""
-        if miner.row.fixed:
-            for place, told in self._stored().items():
-                if told["id"] == miner.row.id and place in self._entries:
-                    return dict(self._entries[place].labels)
-        return None
+    def labels(self) -> dict[int, dict[str, str]]:
+        """The labels of the entries by the ids of the miners that they are."""
+        told = self._told
+        return {told[place]["id"]: dict(entry.labels) for place, entry in self._entries.items() if place in told}
 
     def own_addresses(self) -> set[str]:
         """Addresses that discovery leaves to `find`, which knows the entry's driver and ports."""
-        stored = self._stored()
         own: set[str] = set()
         for entry in self._entries.values():
-            known = self._known(entry, stored)
+            known = self._known(entry)
             if known is None or known.row.address == entry.address:
                 own |= {entry.address, *self._resolved.get(entry.address, ())}
         return own
@@ -92,9 +88,8 @@ class FixedMiners:
     async def find(self, searcher: Searcher) -> list[tuple[str, Identity]]:
         """Identify the entries that do not answer polls; returns those of families without a driver."""
         await self._look_up()
-        stored = self._stored()
         limit = asyncio.Semaphore(_AT_ONCE)
-        due = [entry for entry in self._entries.values() if self._is_due(entry, self._known(entry, stored))]
+        due = [entry for entry in self._entries.values() if self._is_due(entry, self._known(entry))]
 
         async def one(entry: FixedMiner) -> _Asked:
             async with limit:
@@ -107,33 +102,32 @@ class FixedMiners:
                 log.error("fixed miner %s could not be taken", entry.address, exc_info=outcome)
             elif outcome.seen is not None:
                 seen.append((entry.address, outcome.seen))
+        self._save()
         return seen
 
     # --- which miner an entry is ---
 
-    def _known(self, entry: FixedMiner, stored: dict[str, dict[str, Any]]) -> Miner | None:
-        told = stored.get(_place(entry))
+    def _known(self, entry: FixedMiner) -> Miner | None:
+        told = self._told.get(_place(entry))
         if told is not None:
             return self._flock.get(told["id"])
         return next((miner for miner in self._flock.at(entry.address) if miner.row.fixed), None)
 
-    def _stored(self) -> dict[str, dict[str, Any]]:
-        found: dict[str, dict[str, Any]] = self._db.settings.get(_SETTING, {})
-        return found
+    def _save(self) -> None:
+        if self._told != self._db.settings.get(_SETTING, {}):
+            self._db.settings.set(_SETTING, self._told)
 
-    def _save(self, stored: dict[str, dict[str, Any]]) -> None:
-        if stored != self._stored():
-            self._db.settings.set(_SETTING, stored)
-
-    def _remember(self, place: str, entry: FixedMiner, miner: Miner, stored: dict[str, dict[str, Any]]) -> None:
+    def _remember(self, entry: FixedMiner, miner: Miner) -> None:
         """Note that `entry` is `miner`, and give it the entry's name unless a person gave it another one."""
-        before = stored.get(place, {}).get("name")
+        place = _place(entry)
+        told = self._told.get(place, {})
+        before = told.get("name") if told.get("id") == miner.row.id else None
         changes: dict[str, Any] = {} if miner.row.fixed else {"fixed": True}
         if entry.name != before and miner.row.name in (None, before):
             changes["name"] = entry.name
         if changes:
             self._flock.update(miner, **changes)
-        stored[place] = {"id": miner.row.id, "name": entry.name}
+        self._told[place] = {"id": miner.row.id, "name": entry.name}
 
     async def _let_go(self, miner: Miner) -> None:
         """The entry was taken out: what never answered is forgotten, what did is a miner as any other."""
@@ -150,7 +144,11 @@ class FixedMiners:
             return True
         if self._flock.is_alive(known) or self._flock.is_due(known):
             return known.row.address == entry.address and not self._as_configured(entry, known)
-        return known.row.provisional or time.monotonic() >= self._again.get(_place(entry), 0.0)
+        return (
+            known.row.provisional
+            or known.row.address is None
+            or time.monotonic() >= self._again.get(_place(entry), 0.0)
+        )
 
     def _as_configured(self, entry: FixedMiner, known: Miner) -> bool:
         row = known.row
@@ -162,7 +160,7 @@ class FixedMiners:
         place, endpoint = _place(entry), self._endpoint(entry)
         self._again[place] = time.monotonic() + _AGAIN_SECONDS
         found = (await searcher.identify(endpoint)).identification
-        known = self._known(entry, self._stored())
+        known = self._known(entry)
         driver_type = entry.driver or (found.driver_type if found is not None else None)
         if entry.driver == "avalon" and found is not None and found.driver_type == "avalon_nano":
             driver_type = "avalon_nano"  # the Nanos answer the same commands but count their power differently
@@ -200,12 +198,12 @@ class FixedMiners:
         miner = None if row is None else self._flock.get(row.id)
         if miner is None or (taken is Taken.ELSEWHERE and not self._flock.is_alive(miner)):
             return
-        stored = self._stored()
-        before = stored.get(_place(entry), {}).get("id")
-        self._remember(_place(entry), entry, miner, stored)
-        self._save(stored)
+        before = self._told.get(_place(entry), {}).get("id")
+        self._remember(entry, miner)
         replaced = None if before in (None, miner.row.id) else self._flock.get(before)
-        if replaced is not None and all(told["id"] != before for told in stored.values()):
+        if replaced is not None and all(told["id"] != before for told in self._told.values()):
+            if replaced.row.name == entry.name:
+                self._flock.update(replaced, name=None)  # it is the entry's, and the entry is another device now
             await self._let_go(replaced)
 
     def _endpoint(self, entry: FixedMiner) -> Endpoint:

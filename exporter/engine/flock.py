@@ -165,6 +165,8 @@ class Flock:
 
     def _start_polling(self, miner: Miner, offset: float) -> None:
         row = miner.row
+        if miner.poller is not None or self._miners.get(row.id) is not miner:
+            return  # started or forgotten by somebody else, while the old poll was brought to its end
         if row.address is None or not (row.managed and row.enabled) or self._stopped:
             return
         driver = self.drivers.drivers.get(row.driver)
@@ -181,6 +183,9 @@ class Flock:
         miner.state.identity = merge_identity(row.identity, miner.state.identity)
         miner.state.details = dict(row.details)
         miner.state.verify_identity = True
+        if miner.state.auth_failed:
+            # Refused passwords are remembered by the sessions; another way to ask may need none.
+            miner.state.blocked_until = 0.0
         miner.poller = Poller(
             row.key,
             session,

@@ -113,7 +113,7 @@ class Heard:
         """Look at the miner after `seconds`, unless somebody looks already."""
         if miner.row.id not in self._timers:
             loop = asyncio.get_running_loop()
-            self._timers[miner.row.id] = loop.call_later(seconds + 0.05, self._look, miner)
+            self._timers[miner.row.id] = loop.call_later(seconds, self._look, miner)
 
     def _look(self, miner: Miner) -> None:
         self._timers.pop(miner.row.id, None)

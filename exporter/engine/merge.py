@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Final
 
-from exporter.model import Board, Identity, Reading
+from exporter.model import Board, Identity, Reading, replace
 
 _EMPTY: Final = Reading()
 _FIELDS: Final = tuple(f.name for f in dataclasses.fields(Reading) if f.name not in ("identity", "boards"))
@@ -20,7 +20,7 @@ def merge_identity(newer: Identity, older: Identity) -> Identity:
         value = getattr(newer, name)
         if value is not None and value != getattr(older, name):
             changes[name] = value
-    return dataclasses.replace(older, **changes) if changes else older
+    return replace(older, **changes) if changes else older
 
 
 def merge_readings(status: Reading, telemetry: Reading | None) -> Reading:
@@ -42,7 +42,7 @@ def merge_readings(status: Reading, telemetry: Reading | None) -> Reading:
     identity = merge_identity(status.identity, telemetry.identity)
     if identity != status.identity:
         changes["identity"] = identity
-    return dataclasses.replace(status, **changes) if changes else status
+    return replace(status, **changes) if changes else status
 
 
 def _merge_boards(status: tuple[Board, ...], telemetry: tuple[Board, ...]) -> tuple[Board, ...]:
@@ -60,5 +60,5 @@ def _merge_boards(status: tuple[Board, ...], telemetry: tuple[Board, ...]) -> tu
                 added = getattr(other, name)
                 if added is not None and added != ():
                     changes[name] = added
-        joined.append(dataclasses.replace(board, **changes) if changes else board)
+        joined.append(replace(board, **changes) if changes else board)
     return (*joined, *slow.values())

@@ -71,7 +71,7 @@ class Watch:
     def page(self):
         page = self.program.page()
         up = page.values("miner_up")
-        assert len(up) == len(self.simulator.devices)
+        assert len(up) == len(self.simulator.devices), self.log()
         for labels, value in up.items():
             key = dict(labels)["miner"]
             if key not in self.keys.values():

@@ -238,7 +238,7 @@ def test_a_find_that_cannot_be_stored_does_not_stop_the_others(tmp_path, monkeyp
 
 
 def test_a_user_driver_that_fails_hangs_or_lies_while_judging_hides_no_miner(tmp_path, monkeypatch):
-    monkeypatch.setattr("exporter.engine.isolation.DRIVER_SECONDS", 0.05)
+    monkeypatch.setattr("exporter.engine.isolation.DRIVER_SECONDS", 0.3)
     ended = threading.Event()
 
     class Failing(RigDriver):
@@ -507,6 +507,43 @@ def test_names_and_labels_follow_targets_yml_but_a_persons_name_stays(tmp_path, 
         assert bench.page.rows[bench.record(mac(3)).id].labels == (("site", "barn"),)
 
     run(tmp_path, monkeypatch, story, miners=entries("a"))
+
+
+def test_which_miner_an_entry_is_outlives_a_restart(tmp_path, monkeypatch):
+    entry = FixedMiner(at(1), driver="rig", name="One")
+
+    async def first(bench):
+        bench.hosts.put(at(1), mac=mac(1))
+        await bench.search()
+        bench.hosts.hosts.clear()
+        await bench.poll(at(1))
+        bench.hosts.put(at(6), mac=mac(1))
+        await bench.search()
+
+    run(tmp_path, monkeypatch, first, miners=(entry,))
+
+    async def second(bench):
+        for _ in range(2):
+            await bench.search()
+        assert [row.key for row in bench.db.miners.all()] == [mac(1)]
+        assert bench.record(mac(1)).name == "Two"
+
+    run(tmp_path, monkeypatch, second, miners=(FixedMiner(at(1), driver="rig", name="Two"),))
+
+
+def test_another_device_at_a_fixed_address_takes_the_entry_over(tmp_path, monkeypatch):
+    async def story(bench):
+        bench.hosts.put(at(1), mac=mac(1))
+        await bench.search()
+        bench.hosts.put(at(1), mac=mac(2))
+        await bench.poll(at(1))
+        assert bench.record(mac(1)).address is None
+        await bench.search()
+        assert (bench.row(mac(2)).fixed, bench.record(mac(2)).up) == (True, True)
+        assert (bench.row(mac(1)).fixed, bench.record(mac(1)).up) == (False, False)
+        assert (bench.row(mac(1)).name, bench.row(mac(2)).name) == (None, "One")
+
+    run(tmp_path, monkeypatch, story, **fixed(FixedMiner(at(1), name="One")))
 
 
 # --- commands and life ---

@@ -459,3 +459,27 @@ def test_keys_are_not_made_where_that_is_switched_off_also_by_a_reload(tmp_path,
         assert (device.unlocks, list(device.keys)) == (1, [KEY_DESCRIPTION])
 
     keyed(tmp_path, monkeypatch, story)
+
+
+def test_a_reload_and_an_adoption_at_the_same_time_leave_one_poller(tmp_path, monkeypatch):
+    async def story(bench):
+        bench.hosts.put(at(1), mac=KEY)
+        await bench.search()
+        (miner,) = bench.flock.at(at(1))
+        bench.hosts.hosts.clear()
+        await bench.poll(at(1))
+        bench.hosts.put(at(1), mac=KEY, details={"variant": "b"})
+        reload = bench.engine.apply(bench.settings, driver_set(RigDriver(), sha256="1"))
+        await asyncio.gather(reload, bench.search())
+        await bench.settle()
+        poller = miner.poller
+        bench.flock._start_polling(miner, 0.0)
+        assert miner.poller is poller
+        polls = bench.meter.polls["rig"]
+        await poller.poll_now()
+        assert bench.meter.polls["rig"] == polls + 1
+        await bench.flock.drop(miner)
+        bench.flock._start_polling(miner, 0.0)
+        assert miner.poller is None
+
+    run(tmp_path, monkeypatch, story)

@@ -197,6 +197,11 @@ def test_failed_telemetry_is_counted_and_leaves_the_miner_up():
     assert bench.poller.reading().power is None
 
 
+@pytest.mark.parametrize(("status", "limit"), [(0.5, 2.0), (15.0, 22.5), (60.0, 60.0)])
+def test_slow_telemetry_leaves_time_for_the_status_before_it_expires(status, limit):
+    assert Bench(GOOD, status_seconds=status).poller._telemetry_limit() == limit
+
+
 def logging_in(outcomes):
     """A login that takes its outcomes in turn: a key, or an error."""
 

@@ -139,7 +139,7 @@ def test_readings_that_are_none_are_dropped():
 
 
 def test_a_users_driver_hears_in_a_thread_and_may_hang_there(monkeypatch):
-    monkeypatch.setattr(isolation, "DRIVER_SECONDS", 0.05)
+    monkeypatch.setattr(isolation, "DRIVER_SECONDS", 0.3)
     end = threading.Event()
 
     class Hanging(Talker):
@@ -154,7 +154,7 @@ def test_a_users_driver_hears_in_a_thread_and_may_hang_there(monkeypatch):
             ears.streams.datagram(say(), at(1))
         assert ears.streams._waiting <= 64
         await until(lambda: ears.streams._waiting == 0)
-        assert len(ears.readings) == 64
+        assert 0 < len(ears.readings) <= 64
         ears.streams.datagram(say(9.0), at(1))
         await until(lambda: ears.readings[-1][2] == 9.0)
         await ears.streams.stop()

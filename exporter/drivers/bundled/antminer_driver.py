@@ -9,7 +9,6 @@ VNish 3.x answers like the stock firmware and is polled here, too, under its own
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, ClassVar, Final
 
 from exporter.drivers.api import (
@@ -34,7 +33,7 @@ from exporter.drivers.families.cgminer_records import (
     ignored,
 )
 from exporter.errors import DecodeError
-from exporter.model import Identity, MinerState, Reading
+from exporter.model import Identity, MinerState, Reading, replace
 from exporter.units import gigahashes_per_second
 
 #: Marks (in capitals) of firmwares that imitate the stock replies: Braiins, Whatsminer, LuxOS, Hiveon, MSKMiner,

@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, ClassVar, Final
 
 from exporter.drivers import fields
@@ -25,13 +24,13 @@ from exporter.drivers.api import (
 )
 from exporter.drivers.families import axeos
 from exporter.drivers.families.axeos_boards import BOARD_TYPES, BoardType, Regulator
-from exporter.model import Board, Chip, DeviceError, Fan, Identity, MinerState, Pool, Psu, Reading, Temperature
+from exporter.model import Board, Chip, DeviceError, Fan, Identity, MinerState, Pool, Psu, Reading, Temperature, replace
 from exporter.units import Celsius, Hashes, HashesPerSecond, celsius
 
 _ASIC: Final = HttpRequest("/api/system/asic", optional=True)
 _FIRMWARE: Final = "AxeOS"
 _RELEASE: Final = re.compile(r"v?(\d{1,4})\.(\d{1,4})(?!\d)")
-_KEPT_INFO: Final = replace(axeos.INFO, keep_alive=True)
+_KEPT_INFO: Final = HttpRequest(axeos.INFO.path, keep_alive=True)
 _MEMORY: Final = {"all": "freeHeap", "internal": "freeHeapInternal", "spiram": "freeHeapSpiram"}
 
 

@@ -8,7 +8,6 @@ their own, so only its own share is shown.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, ClassVar, Final
 
 from exporter.drivers import fields
@@ -23,7 +22,7 @@ from exporter.drivers.api import (
     Specificity,
 )
 from exporter.drivers.families import axeos
-from exporter.model import Board, Chip, Fan, Identity, Pool, Psu, Reading, Temperature
+from exporter.model import Board, Chip, Fan, Identity, Pool, Psu, Reading, Temperature, replace
 from exporter.units import Celsius, HashesPerSecond, amperes, celsius, ratio
 
 _CAN_NODES: Final = HttpRequest("/api/v2/can/nodes", optional=True)

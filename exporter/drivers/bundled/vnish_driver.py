@@ -6,7 +6,6 @@ driver `antminer` under its own firmware name.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, ClassVar
 
 from exporter.drivers import fields
@@ -28,7 +27,7 @@ from exporter.drivers.families.cgminer_records import find_records, told
 from exporter.drivers.families.vnish_summary import decode_summary
 from exporter.drivers.families.vnish_units import rate_unit
 from exporter.errors import DecodeError
-from exporter.model import Board, Identity, ModelInfo, Reading
+from exporter.model import Board, Identity, ModelInfo, Reading, replace
 
 _INFO = "GET /api/v1/info"
 _SUMMARY = HttpRequest("/api/v1/summary", auth=Auth.API_KEY)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, Final
 
 from exporter.drivers import fields
@@ -26,7 +25,7 @@ from exporter.drivers.families.cgminer_records import (
     told,
 )
 from exporter.errors import DecodeError
-from exporter.model import MinerState, Pool, Reading
+from exporter.model import MinerState, Pool, Reading, replace
 from exporter.units import (
     HashesPerSecond,
     celsius,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any, Final
 
 from exporter.drivers import fields
@@ -24,7 +23,7 @@ from exporter.drivers.families.bitmain_units import (
     work_mode,
 )
 from exporter.drivers.families.cgminer_records import Clock, find_records, is_fee, last_share, pool_up, told
-from exporter.model import Board, DeviceError, Fan, Identity, MinerState, Pool, Reading, Temperature
+from exporter.model import Board, DeviceError, Fan, Identity, MinerState, Pool, Reading, Temperature, replace
 from exporter.text import normal_mac
 from exporter.units import HashesPerSecond, celsius, difficulty, megahertz, rpm, seconds
 

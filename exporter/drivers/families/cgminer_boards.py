@@ -9,12 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import fields as fields_of
-from dataclasses import replace
 from typing import Any, Final
 
 from exporter.drivers import fields
 from exporter.drivers.families.cgminer_records import WINDOWS, hashrate_of, told
-from exporter.model import Board, Fan, Temperature
+from exporter.model import Board, Fan, Temperature, replace
 from exporter.units import HashesPerSecond, celsius, megahashes_per_second, megahertz, percent, rpm
 
 _KINDS: Final = ("ASC", "PGA", "GPU", "CPU", "DEV")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from exporter.drivers.api import Answers, Identification, Specificity
@@ -14,7 +13,7 @@ from exporter.drivers.families.cgminer_records import find_records, told
 from exporter.drivers.families.cgminer_replies import is_text, readable, reply
 from exporter.drivers.families.recognise import CGMINER, OWN_DRIVERS, Family, can_poll, recognise, speaks_cgminer
 from exporter.errors import DecodeError
-from exporter.model import Identity
+from exporter.model import Identity, replace
 from exporter.text import clean_text
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, Final
 
 from exporter.drivers import fields
@@ -22,7 +21,7 @@ from exporter.drivers.families.cgminer_records import (
 from exporter.drivers.families.cgminer_replies import reply
 from exporter.drivers.families.recognise import pool_records, rates_certain
 from exporter.errors import DecodeError
-from exporter.model import Board, Fan, MinerState, Pool, Reading
+from exporter.model import Board, Fan, MinerState, Pool, Reading, replace
 from exporter.units import HashesPerSecond
 
 #: Details that the driver keeps with a miner.

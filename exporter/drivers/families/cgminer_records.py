@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from calendar import timegm
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from time import strptime
 from typing import Any, Final
@@ -17,7 +17,7 @@ from typing import Any, Final
 from exporter.drivers import fields
 from exporter.drivers.api import DecodeContext
 from exporter.errors import DecodeError
-from exporter.model import Pool, Reading
+from exporter.model import Pool, Reading, replace
 from exporter.text import MAX_LABEL_LENGTH, clean_text
 from exporter.units import (
     Difficulty,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any, Final
 
 from exporter.drivers import fields
@@ -11,7 +10,7 @@ from exporter.drivers.families.cgminer_records import told
 from exporter.drivers.families.vnish_summary import identifier, measured
 from exporter.drivers.families.vnish_units import RateUnit, preset_figures
 from exporter.errors import DecodeError
-from exporter.model import Board, Chip, ChipGrade, Identity, ModelInfo, Preset, Reading
+from exporter.model import Board, Chip, ChipGrade, Identity, ModelInfo, Preset, Reading, replace
 from exporter.text import normal_mac
 from exporter.units import celsius, kibibytes, megahertz, millivolts, seconds, watts
 

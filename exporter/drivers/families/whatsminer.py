@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, Final
 
 from exporter.drivers import fields
 from exporter.drivers.families.cgminer_records import WINDOWS, hashrate_of, told
-from exporter.model import DeviceError, Fan, Identity, Psu, Reading, Temperature
+from exporter.model import DeviceError, Fan, Identity, Psu, Reading, Temperature, replace
 from exporter.text import normal_mac
 from exporter.units import (
     HashesPerSecond,
