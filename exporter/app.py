@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import json
 import logging
 import os
 import resource
@@ -14,7 +15,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from exporter import __version__
 from exporter.config import Settings, load_settings, restart_needed
@@ -38,6 +39,8 @@ from exporter.metrics.service_discovery import find_miner
 from exporter.sign_in import SignedInOnly
 from exporter.store.backup import backup_bytes
 from exporter.store.database import Database
+from exporter.store.rows import MinerCommand
+from exporter.store.usb_tables import COMPLETE, ERROR, PENDING, RUNNING
 from exporter.text import normal_mac
 from exporter.transports.wire import NetworkWire
 from exporter.web import MetricsListener
@@ -46,6 +49,9 @@ from exporter.web_server import BoundedServer
 from onboarding_ui import create_app
 
 log = logging.getLogger(__name__)
+
+#: Nothing announces the end of a command to a board; its row is looked at.
+_LOOK_SECONDS: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +209,36 @@ class App:
             )
             return {"id": row.id, "miner": row.key, "name": row.name}
 
-        return {"rescan": rescan, "backup": backup, "reload": reload, "devices": devices, "onboard": onboard}
+        async def get_config(arguments: dict[str, Any], progress: Callable[[dict[str, Any]], None]) -> Any:
+            miner_id = _miner_id(engine.engine.snapshot(), arguments.get("miner"))
+            if miner_id is None:
+                raise UsageError("say which miner is to tell its configuration: its id, MAC, name or address")
+            return await _ended(self._db, engine.engine.usb.get_config(miner_id))
+
+        return {
+            "rescan": rescan,
+            "backup": backup,
+            "reload": reload,
+            "devices": devices,
+            "onboard": onboard,
+            "get_config": get_config,
+        }
+
+
+async def _ended(db: Database, command: MinerCommand) -> dict[str, Any]:
+    """Wait until a board has told its configuration or failed to, which the engine limits.
+
+    Returns:
+        ``{"id": of the command, "status": "complete" or "error", "error": text or None, "config": what it told as a
+        JSON value, its secrets masked, or None}``.
+    """
+    while (row := db.miner_commands.get(command.id)) and row.status in (PENDING, RUNNING):  # noqa: ASYNC110 - no event
+        await asyncio.sleep(_LOOK_SECONDS)
+    miner = db.miners.get(command.miner_id)
+    if row is None or miner is None:
+        return {"id": command.id, "status": ERROR, "error": "the miner was forgotten meanwhile", "config": None}
+    config = json.loads(miner.last_config_json or "null") if row.status == COMPLETE else None
+    return {"id": row.id, "status": row.status, "error": row.error, "config": config}
 
 
 def _miner_id(snapshot: FleetSnapshot, wanted: Any) -> int | None:

@@ -4,7 +4,8 @@ Each board has a stable path (a symbolic link to the terminal). Pulling the plug
 as the kernel does with a tty that is gone; plugging in makes a fresh terminal and a board that boots. What is printed
 while nobody has the port open, or while nobody reads, is lost, as on a UART.
 
-A terminal has no modem lines; programs under test tell them to a socket instead (`lines_path`).
+A terminal has no modem lines. A program under test that flushes its output (TCOFLUSH) while it has the port open has
+reset the board; one that wants more tells its lines to a socket (`lines_path`).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Any, Final
 
 from simulator.clock import Clock
 from simulator.devices.nerdminer import BoardSpec, NerdMiner
-from simulator.terminal import CHUNK, LinesSocket, drain, forget_unread, make_terminal, remove_link, write
+from simulator.terminal import CHUNK, LinesSocket, drain, forget_unread, make_terminal, remove_link, tell_flushes, write
 from simulator.usb_tree import UsbIdentity, UsbPort, identity_of
 
 BAUD: Final = 115200
@@ -155,6 +156,7 @@ class SerialHub:
         slot.owned = master is None
         slot.master = make_terminal(path) if master is None else master
         os.set_blocking(slot.master, False)
+        tell_flushes(slot.master)
         slot.opened = False
         slot.plugs += 1
         slot.budget = 0.0
@@ -174,6 +176,8 @@ class SerialHub:
             if slot.owned:
                 remove_link(path)
                 os.close(master)
+            else:
+                tell_flushes(master, False)
 
     def remove(self, path: str) -> None:
         """Take a board away for good."""
@@ -278,9 +282,13 @@ class SerialHub:
                 slot.board.power_on(now)
         elif slot.opened and not opened:
             forget_unread(master)
-        slot.opened = opened
-        if event & select.POLLIN and opened:
-            slot.host_bytes += drain(master)
+        was_open, slot.opened = slot.opened, opened
+        if event & select.POLLIN:
+            written, flushed = drain(master)
+            slot.host_bytes += written
+            # Programs that tidy a port up when they open or close it mean no reset.
+            if flushed and was_open and opened:
+                slot.board.reset(now)
         slot.waiting += slot.board.output(now)
         if not opened or len(slot.waiting) > _BACKLOG:
             slot.lost += len(slot.waiting)

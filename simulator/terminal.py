@@ -9,6 +9,7 @@ import logging
 import os
 import shutil
 import socket
+import struct
 import tempfile
 import termios
 import tty
@@ -63,18 +64,27 @@ def write(master: int, data: bytes) -> int:
         raise
 
 
-def drain(master: int) -> int:
-    """Read and count what the host wrote."""
-    total = 0
+def tell_flushes(master: int, wanted: bool = True) -> None:
+    """Packet mode: `drain` hears it when the host throws its output away. It stays on until it is switched off."""
+    fcntl.ioctl(master, termios.TIOCPKT, struct.pack("i", wanted))
+
+
+def drain(master: int) -> tuple[int, bool]:
+    """Read what the host did: how many bytes it wrote, and whether it flushed its output (see `tell_flushes`)."""
+    total, flushed = 0, False
     while True:
         try:
             data = os.read(master, CHUNK)
         except OSError:
             # Nothing more, or the host has just closed the port.
-            return total
+            return total, flushed
         if not data:
-            return total
-        total += len(data)
+            return total, flushed
+        # In packet mode a 0 stands before data, and anything else alone.
+        if data[0] == termios.TIOCPKT_DATA:
+            total += len(data) - 1
+        elif data[0] & termios.TIOCPKT_FLUSHWRITE:
+            flushed = True
 
 
 def forget_unread(master: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Awaitable, Callable, Generator, Iterable
 from dataclasses import dataclass
@@ -116,15 +117,22 @@ async def identify_host(
             reply = error
 
 
+@functools.lru_cache(maxsize=1)  # thousands of hosts are judged by the same drivers
+def _askers(drivers: tuple[Driver, ...]) -> dict[str, tuple[Driver, ...]]:
+    """Who asks for each probe, by its key; under "" those that list none."""
+    askers: dict[str, tuple[Driver, ...]] = {}
+    for driver in drivers:
+        for key in [probe.key for probe in driver.probes] or [""]:
+            askers[key] = (*askers.get(key, ()), driver)
+    return askers
+
+
 class _Bench:
     """The drivers that judge one host, and the last word of each."""
 
     def __init__(self, drivers: tuple[Driver, ...]) -> None:
-        self._askers: dict[str, list[Driver]] = {}
-        self._always = [driver for driver in drivers if not driver.probes]
-        for driver in drivers:
-            for probe in driver.probes:
-                self._askers.setdefault(probe.key, []).append(driver)
+        self._askers = _askers(drivers)
+        self._always = self._askers.get("", ())
         self._heard: set[str] = set()
         self._said: dict[str, Identification] = {}  # in the order in which they first spoke
         self.collected: dict[str, Answer] = {}
@@ -132,7 +140,7 @@ class _Bench:
     def judge(self, key: str, answer: Answer) -> None:
         """Let those who asked for `key` judge what has arrived so far."""
         self.collected[key] = answer
-        askers = (*self._askers.get(key, ()), *self._always)
+        askers = self._askers.get(key, ()) + self._always
         self._heard.update(driver.driver_type for driver in askers)
         if answer.status in _NO_SUCH_PAGE:
             return
@@ -146,10 +154,12 @@ class _Bench:
                 # A user's driver file must not keep the others from finding miners.
                 log.warning("driver %s failed to judge a host", driver.driver_type, exc_info=True)
             else:
-                if found is not None:
-                    self._said[driver.driver_type] = found
-                else:
+                if found is None:
                     self._said.pop(driver.driver_type, None)
+                    continue
+                self._said[driver.driver_type] = found
+                if found.specificity >= Specificity.CERTAIN:
+                    return
 
     @property
     def best(self) -> Identification | None:

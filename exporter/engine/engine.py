@@ -7,7 +7,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, Final, Protocol
 
@@ -26,7 +26,7 @@ from exporter.engine.isolation import is_trusted
 from exporter.engine.miner import Miner
 from exporter.engine.onboarding import onboard
 from exporter.engine.poller import PollMeter
-from exporter.engine.registry import Found, Taken
+from exporter.engine.registry import Found, Taken, is_anonymous
 from exporter.engine.search import Find, Searcher, SearchProgress, SearchResult
 from exporter.engine.sessions import Sessions
 from exporter.engine.streams import Streams
@@ -49,6 +49,8 @@ STRANGER_SECONDS: Final = 900.0
 UNSURE_SECONDS: Final = 60.0
 #: Where a miner was seen that long ago, strangers are asked again in every cycle: it may be starting.
 _MISSED_SECONDS: Final = 3600.0
+#: Cycles in a row that a nameless find at the place of a missed miner is doubted.
+_DOUBTS: Final = 2
 _PERSIST_SECONDS: Final = 300.0
 _LEAST_PAUSE: Final = 1.0
 
@@ -99,6 +101,7 @@ class Engine:
         )
         self._seen: dict[str, SeenHost] = {}
         self._left_alone: dict[str, float] = {}
+        self._doubts: dict[str, int] = {}
         self._tasks = Tasks()
         self._search_turn = asyncio.Lock()
         self._stop_search = threading.Event()
@@ -324,11 +327,7 @@ class Engine:
 
     def _alone(self, now: float) -> set[str]:
         """Addresses of hosts that are no miners; not where a miner was seen a while ago that is missed now."""
-        missed = {
-            miner.row.address or miner.row.last_address
-            for miner in self.flock
-            if not self.flock.is_alive(miner) and (miner.state.last_success or 0.0) > time.time() - _MISSED_SECONDS
-        }
+        missed = {miner.row.address or miner.row.last_address for miner in self._missed()}
         return {address for address, until in self._left_alone.items() if until > now} - missed
 
     async def _take(self, find: Find) -> Taken | None:
@@ -346,6 +345,8 @@ class Engine:
             self._list_seen(find.address, find.identity, find.neighbour_mac)
             return None
         self._seen.pop(find.address, None)
+        if self._is_doubtful(find):
+            return None
         taken = await self.flock.adopt(
             Found(
                 address=find.address,
@@ -364,6 +365,34 @@ class Engine:
             # A second address of a known miner, or one that is listed only: no need to ask it in every cycle.
             self._left_alone[find.address] = time.monotonic() + STRANGER_SECONDS
         return taken
+
+    def _missed(self) -> Iterator[Miner]:
+        """Miners that were seen a while ago and do not answer now."""
+        since = time.time() - _MISSED_SECONDS
+        for miner in self.flock:
+            if (miner.state.last_success or 0.0) > since and not self.flock.is_alive(miner):
+                yield miner
+
+    def _is_doubtful(self, find: Find) -> bool:
+        """Whether a find may be a known miner that told half of what it is asked.
+
+        Where some questions fail a device looks like one of a more general kind without a name. At the place of a
+        miner that is missed it is believed only when it has been seen so several times in a row.
+        """
+        doubts = self._doubts.pop(find.address, 0) + 1
+        if not is_anonymous(find.identity) or doubts > _DOUBTS:
+            return False
+        for miner in self._missed():
+            row = miner.row
+            here = (row.address or row.last_address) == find.address and find.neighbour_mac in (None, row.mac)
+            itself = row.address == find.address and row.driver == find.identification.driver_type
+            if here and not (row.provisional or itself):
+                self._doubts[find.address] = doubts
+                log.debug("%s: it tells nothing of itself; asked again", find.address)
+                if miner.poller is not None:
+                    miner.poller.wake()
+                return True
+        return False
 
     def _list_seen(self, address: str, identity: Identity, neighbour_mac: str | None) -> None:
         now = UnixSeconds(time.time())

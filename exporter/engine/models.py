@@ -46,13 +46,16 @@ class ModelReader:
         if poller is None or time.monotonic() < miner.model_due:
             return
         session, driver = poller.session, poller.session.driver
+        if not isinstance(driver, DescribesModel):
+            miner.model_due = float("inf")
+            return
         waiting_for_key = (
             isinstance(driver, ApiKeyLogin)
             and self._sessions.create_keys
             and not session.key_headers
             and not miner.state.auth_failed
         )
-        if isinstance(driver, DescribesModel) and not waiting_for_key:
+        if not waiting_for_key:
             miner.model_due = float("inf")
             self._tasks.spawn(self._read(miner, session, driver), "model")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import dataclasses
 import logging
 import random
 import time
@@ -18,7 +17,7 @@ from exporter.engine.isolation import DriverHangs, run_driver
 from exporter.engine.merge import IDENTITY_FIELDS, merge_identity, merge_readings
 from exporter.engine.registry import real_serial
 from exporter.errors import AuthError, InternalError, LockedOut, MinerError, RequestTimeoutError
-from exporter.model import Identity, Reading
+from exporter.model import Identity, Reading, replace
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +31,7 @@ EXPIRY_INTERVALS: Final = 3.0
 _LOCK_SECONDS: Final = 600.0
 #: A miner that is not polled at all is looked after no less often than this.
 _LOOK_SECONDS: Final = 3600.0
+_NOTHING: Final = Reading()
 
 
 class WrongMinerError(MinerError):
@@ -297,7 +297,7 @@ class Poller:
             self.state.identity = merge_identity(identity, self.state.identity)
 
     def _same_miner(self, told: Identity) -> None:
-        if not all(isinstance(getattr(told, name), str | None) for name in IDENTITY_FIELDS):
+        if not self._trusted and not all(isinstance(getattr(told, name), str | None) for name in IDENTITY_FIELDS):
             raise InternalError(f"driver {self.session.driver.driver_type} returned an identity that is no text")
         known = self.state.identity
         if told.mac and known.mac:
@@ -314,7 +314,7 @@ class Poller:
         await self._ensure_key()
         requests = await self._call(driver.telemetry_requests, self._context())
         if not requests:
-            return Reading()
+            return _NOTHING
         reading = await self._decode(driver.decode_telemetry, await self._ask(requests))
         self._same_miner(reading.identity)
         return reading
@@ -327,6 +327,8 @@ class Poller:
             self._count(error)
             log.debug("telemetry failed: %s", error, extra={"miner": self.name})
             self._on_change()
+            return
+        if reading is _NOTHING and self.state.telemetry is None:
             return
         self.state.telemetry = reading
         self.state.telemetry_at = time.monotonic()
@@ -408,10 +410,9 @@ class Poller:
         state.last_error = None
         state.blocked_until = 0.0
         state.verify_identity = False
-        state.status = reading
         state.auth_failed = state.auth_failed or self.session.auth_blocked
-        if reading.identity is not state.identity:
-            state.identity = merge_identity(reading.identity, state.identity)
+        state.identity = merge_identity(reading.identity, state.identity)
+        state.status = replace(reading, identity=state.identity)
         state.last_success = time.time()
         state.expires_at = time.monotonic() + EXPIRY_INTERVALS * self.settings.status_seconds
 
@@ -456,8 +457,8 @@ class Poller:
         if telemetry is not None and time.monotonic() > self.state.telemetry_at + 2 * self.settings.telemetry_seconds:
             self.state.telemetry = telemetry = None
         merged = merge_readings(status, telemetry)
-        if merged.identity != self.state.identity:
-            merged = dataclasses.replace(merged, identity=self.state.identity)
+        if merged.identity is not self.state.identity:
+            merged = replace(merged, identity=self.state.identity)
         return merged
 
 

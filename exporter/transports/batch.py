@@ -98,7 +98,8 @@ class Batch(Generic[T]):
                     self._running += 1
                     self._go_on(_Visit(*entry), None)
                     entry = next(waiting, None)
-                self._collect()
+                if self._running:
+                    self._collect()
         finally:
             for visit in list(self._visits.values()):
                 self._leave(visit)
@@ -158,10 +159,13 @@ class Batch(Generic[T]):
             sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
         except OSError as error:
             raise connect_error(error) from error
-        code = sock.connect_ex((address, visit.port))
-        if code not in (0, errno.EINPROGRESS):
+        try:
+            code = sock.connect_ex((address, visit.port))
+            if code not in (0, errno.EINPROGRESS):
+                raise OSError(code, os.strerror(code))
+        except OSError as error:
             sock.close()
-            raise connect_error(OSError(code, os.strerror(code)))
+            raise connect_error(error) from error
         visit.sock = sock
         self._visits[sock.fileno()] = visit
         self._epoll.register(sock.fileno(), _EVENTS)

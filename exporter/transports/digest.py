@@ -12,6 +12,7 @@ import httpx
 
 from exporter.drivers.api import Answer, HttpRequest
 from exporter.errors import AuthError, ProtocolError
+from exporter.protocols.digest import Signer
 from exporter.protocols.http1 import MAX_BODY_BYTES, ResponseParser, host_header
 from exporter.transports.connecting import place
 from exporter.transports.http import DEFAULT_TIMEOUT, REPEATABLE, HttpConnections, httpx_response, own_headers
@@ -24,40 +25,26 @@ class SignedIn(httpx.Auth):
     """
 
     def __init__(self, username: str, password: str) -> None:
-        self._digest = httpx.DigestAuth(username, password)
-        self._basic = httpx.BasicAuth(username, password)
-        self._scheme: httpx.Auth = self._digest
+        self._digest = Signer(username, password)
 
     def __repr__(self) -> str:
         return "SignedIn(...)"
 
+    @property
+    def signer(self) -> Signer:
+        """What makes the headers."""
+        return self._digest
+
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         """Yield the requests to send, as httpx asks for it: one in the steady state, two after a challenge."""
-        flow = self._scheme.auth_flow(request)
-        response = yield next(flow)
-        if response.status_code == 401 and self._switch(response):
-            flow = self._scheme.auth_flow(request)
-            signed = next(flow)
-            if self._scheme is self._basic:
-                response = yield signed
-        while True:
-            try:
-                request = flow.send(response)
-            except StopIteration:
-                return
-            response = yield request
-
-    def _switch(self, response: httpx.Response) -> bool:
-        """Take the other scheme where the device does not offer the present one; True where it changed."""
-        offered = [value.lower() for value in response.headers.get_list("www-authenticate")]
-        wanted: httpx.Auth = self._scheme
-        if any(value.startswith("digest") for value in offered):
-            wanted = self._digest
-        elif any(value.startswith("basic") for value in offered):
-            wanted = self._basic
-        changed = wanted is not self._scheme
-        self._scheme = wanted
-        return changed
+        target = request.url.raw_path.decode("ascii")
+        header = self._digest.header(request.method, target)
+        if header is not None:
+            request.headers["Authorization"] = header
+        response = yield request
+        if response.status_code == 401 and self._digest.take(response.headers.get_list("www-authenticate")):
+            request.headers["Authorization"] = self._digest.header(request.method, target) or ""
+            yield request
 
 
 async def request_signed(
@@ -79,6 +66,10 @@ async def request_signed(
         AuthError: the device wants other credentials.
         RequestTimeoutError, ConnectionRefused, Unreachable, ProtocolError, TooLarge: as `HttpConnections.request`.
     """
+    if isinstance(auth, SignedIn):
+        return await _request_by_signer(
+            connections, address, port, request, auth.signer, timeout=timeout, keep_alive=keep_alive, max_body=max_body
+        )
     where = f"{place(address, port)}: {request.key}"
     headers = list(request.headers)
     if request.body is not None:
@@ -113,6 +104,55 @@ async def request_signed(
         signed = _next_request(flow, httpx_response(parser, signed), where)
     if parser.status == 401:
         raise AuthError(f"{where}: the device refuses the user or the password")
+    return Answer(parser.body, parser.status, parser.headers)
+
+
+async def _request_by_signer(
+    connections: HttpConnections,
+    address: str,
+    port: int,
+    request: HttpRequest,
+    signer: Signer,
+    *,
+    timeout: float,
+    keep_alive: bool,
+    max_body: int,
+) -> Answer:
+    """As `request_signed`, without httpx' types: a third of the cost."""
+    plain = request.headers if request.body is None else (*request.headers, ("Content-Type", request.content_type))
+
+    async def send(header: str | None) -> ResponseParser:
+        return await connections.exchange(
+            address,
+            port,
+            request.method,
+            request.path,
+            headers=plain if header is None else (*plain, ("Authorization", header)),
+            body=request.body,
+            timeout=timeout,
+            keep_alive=keep_alive,
+            max_body=max_body,
+        )
+
+    header = signer.header(request.method, request.path)
+    try:
+        parser = await send(header)
+    except ProtocolError:
+        # Some devices close on a request without credentials before they say anything.
+        if request.method not in REPEATABLE or header is not None:
+            raise
+        parser = await send(None)
+    if parser.status == 401:
+        where = f"{place(address, port)}: {request.key}"
+        challenges = [value for name, value in parser.header_items() if name == "www-authenticate"]
+        try:
+            answerable = signer.take(challenges)
+        except ProtocolError as error:
+            raise ProtocolError(f"{where}: the device's challenge cannot be answered: {error}") from error
+        if answerable:
+            parser = await send(signer.header(request.method, request.path))
+        if parser.status == 401:
+            raise AuthError(f"{where}: the device refuses the user or the password")
     return Answer(parser.body, parser.status, parser.headers)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from exporter.config import FixedMiner, Subnet
 from exporter.discovery.networks import SearchNetwork
-from exporter.drivers.api import Answer, Auth, HttpRequest
+from exporter.drivers.api import Answer, Auth, HttpRequest, Identification, Specificity
 from exporter.engine.engine import STRANGER_SECONDS, UNSURE_SECONDS
 from exporter.errors import ConnectionRefused, RequestTimeoutError, UsageError
 from exporter.model import Identity
@@ -721,3 +721,66 @@ def test_the_discovery_loop_survives_a_failure_and_hurries_when_track_was_lost(t
         return len(cycles)
 
     assert run(tmp_path, monkeypatch, story) == 5
+
+
+class GeneralDriver(RigDriver):
+    """Takes any host that answers, without knowing who it is, as a device that tells half is taken."""
+
+    driver_type = "general"
+
+    def identify(self, answers):
+        page = answers.get("GET /rig")
+        return Identification(self.driver_type, Specificity.GENERIC, Identity()) if page is not None else None
+
+    def identity_requests(self, context):
+        return ()
+
+
+def test_half_an_answer_of_a_missed_miner_makes_no_other_one_of_it(tmp_path, monkeypatch):
+    async def story(bench):
+        bench.hosts.put(at(1), mac=mac(1))
+        await bench.search()
+        bench.hosts.hosts[at(1)] = {"GET /rig": Answer(b'{"rate": "half')}
+        await bench.poll(at(1))
+        for _ in range(2):
+            await bench.search()
+        assert [record.key for record in bench.engine.snapshot().miners] == [mac(1)]
+        bench.hosts.put(at(1), mac=mac(1))
+        await bench.search()
+        record = bench.record(mac(1))
+        assert (record.up, record.driver, record.address) == (True, "rig", at(1))
+
+    run(tmp_path, monkeypatch, story, drivers=driver_set(RigDriver(), GeneralDriver()))
+
+
+def test_a_nameless_device_gets_the_place_of_a_missed_miner_when_it_stays(tmp_path, monkeypatch):
+    async def story(bench):
+        bench.hosts.put(at(1), mac=mac(1))
+        await bench.search()
+        bench.hosts.put(at(1), family="another", mac=None)
+        bench.flock.at(at(1))[0].state.up = False
+        for _ in range(2):
+            await bench.search()
+            assert len(bench.page.rows) == 1
+        await bench.search()
+        assert bench.record("addr:general:192.0.2.1").address == at(1)
+        assert bench.record(mac(1)).address is None
+
+    run(tmp_path, monkeypatch, story, drivers=driver_set(RigDriver(), GeneralDriver()))
+
+
+def test_a_missed_miner_that_answers_nonsense_is_asked_in_every_cycle(tmp_path, monkeypatch):
+    async def story(bench):
+        bench.hosts.put(at(1), mac=mac(1))
+        await bench.search()
+        bench.hosts.hosts[at(1)] = {"GET /rig": Answer(b"<html>starting", 404)}
+        await bench.poll(at(1))
+        for _ in range(3):
+            await bench.search()
+            assert at(1) in bench.scanned
+        assert bench.record(mac(1)).address is None
+        bench.hosts.put(at(1), mac=mac(1))
+        await bench.search()
+        assert bench.record(mac(1)).up is True
+
+    run(tmp_path, monkeypatch, story, network={"offline_after": 2})

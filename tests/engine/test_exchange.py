@@ -46,6 +46,21 @@ def test_a_refused_join_falls_back_to_single_commands_and_is_remembered():
     assert wire.asked == ["summary", "pools", "devs"]
 
 
+def test_one_garbled_reply_does_not_end_the_joins():
+    joined = reply({"summary": [SUMMARY], "pools": [POOLS], "devs": [DEVS]})
+    garbled = type(joined)(b'{"summary": [{')
+    single = {"summary": reply(SUMMARY), "pools": reply(POOLS), "devs": reply(DEVS)}
+    wire = FakeWire(commands={"summary+pools+devs": [garbled, joined], **single})
+    session = Session(HERE, FakeDriver())
+    for _ in range(2):
+        assert set(ask(wire, RPC, session).keys()) == {"rpc summary", "rpc pools", "rpc devs"}
+    assert wire.asked.count("summary+pools+devs") == 2
+    wire = FakeWire(commands={"summary+pools+devs": garbled, **single})
+    for _ in range(4):
+        ask(wire, RPC, session)
+    assert wire.asked.count("summary+pools+devs") == 2
+
+
 def test_a_join_that_answers_only_in_part_is_completed_by_single_commands():
     wire = FakeWire(
         commands={

@@ -8,7 +8,9 @@ import select
 import socket
 import subprocess
 import sys
+import termios
 import time
+import tty
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -299,6 +301,68 @@ def test_lines_come_by_datagram(folder, long_path, caplog):
         assert hub.truth()[path]["boots"] == 3
         assert len(caplog.records) == 2
     assert not os.path.exists(hub.lines_path)
+
+
+# The flush that stands for a reset --------------------------------------------------------------------------
+
+
+def test_a_flush_of_the_output_resets_the_board(folder):
+    with frozen_hub(folder, baud=None) as hub:
+        path = hub.add(BoardSpec(seed=3))
+        other = hub.add(BoardSpec(seed=4))
+        port = open_port(path)
+        advance(hub, 30.0)
+        assert hub.truth()[path]["state"] == "Mining"
+        read_all(port)
+        termios.tcflush(port, termios.TCOFLUSH)
+        advance(hub, 3.0)
+        os.write(port, b"c\n")
+        advance(hub, 0.25)
+        assert b"rst:0x1 " in read_all(port)
+        truth = hub.truth()
+        assert (truth[path]["boots"], truth[path]["opens"], truth[path]["host_bytes"]) == (2, 1, 2)
+        assert truth[other]["boots"] == 1
+        os.close(port)
+
+
+def test_the_flush_is_heard_in_every_life_of_a_port(folder):
+    with frozen_hub(folder, baud=None) as hub:
+        path = hub.add(BoardSpec(seed=3))
+        advance(hub, 1.0)
+        for plugs in (1, 2):
+            for flushes in (1, 2):
+                port = open_port(path)
+                advance(hub, 1.0)
+                termios.tcflush(port, termios.TCIOFLUSH)
+                advance(hub, 1.0)
+                os.close(port)
+                advance(hub, 1.0)
+                assert hub.truth()[path]["boots"] == 3 * (plugs - 1) + 1 + flushes
+            hub.unplug(path)
+            hub.plug(path)
+            advance(hub, 1.0)
+
+
+def test_opening_and_closing_are_no_reset(folder):
+    """Also by a program that sets the port up and throws away what waits there."""
+    with frozen_hub(folder, baud=None) as hub:
+        path = hub.add(BoardSpec(seed=3))
+        advance(hub, 30.0)
+        for _ in range(2):
+            port = open_port(path)
+            tty.setraw(port, termios.TCSAFLUSH)
+            termios.tcflush(port, termios.TCIOFLUSH)
+            advance(hub, 1.0)
+            tty.setraw(port, termios.TCSAFLUSH)
+            termios.tcflush(port, termios.TCIFLUSH)
+            advance(hub, 1.0)
+            termios.tcflush(port, termios.TCOFLUSH)
+            os.close(port)
+            advance(hub, 1.0)
+        with serial.Serial(path, 115200, timeout=0, exclusive=True):
+            advance(hub, 1.0)
+        truth = hub.truth()[path]
+        assert (truth["boots"], truth["state"], truth["opens"]) == (1, "Mining", 3)
 
 
 # In an event loop, and as a process -------------------------------------------------------------------------

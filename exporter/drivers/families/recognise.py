@@ -39,13 +39,19 @@ _NO_HASHES_MAKES: Final = re.compile(r"innominer a9|innosilicon a9|antminer z\d"
 
 
 def recognise(answers: Answers) -> Family | None:
-    """The family with its model and version as far as they are told; None where no mark is found."""
+    """The family with its model and version as far as they are told; None where no mark is found.
+
+    Without them for a family that has a driver of its own, which tells them better.
+    """
     rows = [
         _first_row(place, answer.body[:_SEARCHED], tuple(answer.headers.items()), answer.status)
         for place, answer in answers.items()
     ]
     first = min(rows, default=_NO_ROW)
-    return None if first == _NO_ROW else _with_names(COMPILED[first][0].family, answers)
+    if first == _NO_ROW:
+        return None
+    family = COMPILED[first][0].family
+    return family if family.driver_type in OWN_DRIVERS else _with_names(family, answers)
 
 
 # An answer is judged again with each one that follows it, and many devices give the same one.
