@@ -1,7 +1,7 @@
 # ruff: noqa: T201 - a report on standard output
 """A large farm through the real engine: share of a core, memory, and how many polls are late.
 
-    python -m benchmarks.farm [--miners 10000] [--seconds 45] [--quick]
+    python -m benchmarks.farm [--miners 10000] [--seconds 30] [--quick]
 
 The miners are AxeOS devices of the simulator in a process of their own; they are in the database already, as after a
 restart, and are polled every 15 s. The first interval, in which the engine verifies who answers, is left out.
@@ -164,7 +164,7 @@ def report(miners: int, seconds: float, *, plain: bool) -> None:
 def main(words: list[str] | None = None) -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--miners", type=int, default=10_000)
-    arguments.add_argument("--seconds", type=float, default=45.0)
+    arguments.add_argument("--seconds", type=float, default=30.0)
     arguments.add_argument("--extras", action="store_true", help="with orjson, uvloop and isal")
     arguments.add_argument("--quick", action="store_true", help="a fifth of the miners, one interval")
     chosen = arguments.parse_args(words)

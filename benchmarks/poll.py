@@ -203,8 +203,9 @@ def main(words: list[str] | None = None) -> None:
     miners = max(50, chosen.miners // 5) if chosen.quick else chosen.miners
     for plain in (True, False) if child.has_extras() else (True,):
         for case in CASES:
+            share = 1 if plain else 2
             # The slow loop asks seven times as much.
-            report(case, plain=plain, miners=max(50, miners // 4) if case.telemetry else miners, rounds=5)
+            report(case, plain=plain, miners=max(50, miners // (8 if case.telemetry else share)), rounds=5)
     if not child.has_extras():
         print(f"with the extras: not measured, {', '.join(child.EXTRAS)} are not all installed")
 

@@ -232,7 +232,7 @@ def main(words: list[str] | None = None) -> None:
         if program is None:
             print("no C compiler (cc): the scan is not compared with one")
         for every in (10, 1):
-            compare_with_c(program, every, 1 if chosen.quick else 3)
+            compare_with_c(program, every, 1 if chosen.quick else 3 if every > 1 else 2)
     if not namespaces.available():
         print("silent and absent hosts: not measured, network namespaces need root and iproute2")
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Literal, NamedTuple
@@ -97,7 +98,8 @@ def _group(scope: Scope[Any], specs: Sequence[MetricSpec[Any]]) -> _Group:
     return _Group(scope, tuple(f",{label}=" for label in scope.labels), tuple(plain), tuple(labelled))
 
 
-def _labels(names: Sequence[str], values: Sequence[str | None]) -> str:
+@functools.lru_cache(maxsize=8192)  # the same boards and chips come with every reading of every miner
+def _labels(names: tuple[str, ...], values: tuple[str | None, ...]) -> str:
     """`names` are written as ``,name=``."""
     return "".join([name + quoted(value) for name, value in zip(names, values, strict=True)])
 

@@ -85,7 +85,8 @@ class SimulatedDevice:
 
     def reboot(self) -> None:
         """Count from zero; sessions are lost."""
-        self.physics.reboot(self.clock.now())
+        # States are told for whole seconds: the one of the reboot is already a new one.
+        self.physics.reboot(float(int(self.clock.now())))
         self.forget_rendered()
 
     def forget_rendered(self) -> None:

@@ -105,7 +105,7 @@ def all_authorized(devices):
 
 
 def test_from_plug_in_to_mining_and_back(tmp_path):
-    with running(tmp_path, count=2, speed=4) as (program, boards):
+    with running(tmp_path, count=2, speed=1) as (program, boards):
         found = program.until_waiting(lambda d: len(d) == 2 and all_authorized(d), "two boards that are authorized")
         assert {device["dev_path"] for device in found} == set(boards.paths)
         assert {device["status"] for device in found} == {"Initializing"}

@@ -747,6 +747,7 @@ def test_half_an_answer_of_a_missed_miner_makes_no_other_one_of_it(tmp_path, mon
         assert [record.key for record in bench.engine.snapshot().miners] == [mac(1)]
         bench.hosts.put(at(1), mac=mac(1))
         await bench.search()
+        await bench.poll(at(1))
         record = bench.record(mac(1))
         assert (record.up, record.driver, record.address) == (True, "rig", at(1))
 
@@ -757,8 +758,8 @@ def test_a_nameless_device_gets_the_place_of_a_missed_miner_when_it_stays(tmp_pa
     async def story(bench):
         bench.hosts.put(at(1), mac=mac(1))
         await bench.search()
-        bench.hosts.put(at(1), family="another", mac=None)
-        bench.flock.at(at(1))[0].state.up = False
+        bench.hosts.hosts[at(1)] = {"GET /rig": Answer(b"[]")}
+        await bench.poll(at(1))
         for _ in range(2):
             await bench.search()
             assert len(bench.page.rows) == 1

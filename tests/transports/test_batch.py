@@ -244,7 +244,7 @@ def test_many_hosts_are_asked_a_few_at_a_time():
         await client.closed()
 
     async def main():
-        async with serving(talk, "") as server:
+        async with serving(talk, "0.0.0.0") as server:
             endpoints = [Endpoint(f"127.0.1.{n}", server.port) for n in range(1, 61)]
             results = await ask(endpoints, ONE, at_once=7)
             assert [came[0].body for came in results.values()] == [b"here"] * 60
