@@ -13,7 +13,7 @@ import sys
 import time
 from typing import Final
 
-NAMES: Final = ("scan", "poll", "farm", "exposition", "transports")
+NAMES: Final = ("scan", "poll", "farm", "exposition", "transports", "usb")
 #: What they understand of --quick.
 _QUICK: Final = {"transports": ("200",)}
 

@@ -152,8 +152,8 @@ def report(miners: int, seconds: float, *, plain: bool) -> None:
     scale = miners / 10_000
     print(
         f"{miners} AxeOS every {INTERVAL:.0f} s, {'standard library' if plain else 'with the extras'}:"
-        f" {result['share']:.3f} of a core, {result['paced']:.3f} at the reference's pace ="
-        f" {result['paced'] / CPU_BAR / scale:.2f} x the bar of {CPU_BAR * scale:g}"
+        f" {result['share']:.3f} of a core = {result['share'] / CPU_BAR / scale:.2f} x the bar of"
+        f" {CPU_BAR * scale:g}, {result['paced']:.3f} at an idle machine's pace"
         f" ({result['ms']:.3f} ms a poll), {result['memory']:.0f} MiB (bar {MEMORY_BAR:.0f}),"
         f" {result['on_time']:.2%} of {result['polls']} polls less than {LATE:.0f} s late (bar {ON_TIME_BAR:.0%},"
         f" worst {result['worst']:.2f} s)",
