@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
+from exporter.discovery.networks import PRIVATE_RANGES
+
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 #: Where miners live without asking: RFC 1918, loopback, link-local, shared (RFC 6598), unique local IPv6.
-LOCAL_IPV4: Final = tuple(
-    ipaddress.IPv4Network(text)
-    for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "169.254.0.0/16", "100.64.0.0/10")
-)
+LOCAL_IPV4: Final = PRIVATE_RANGES
 LOCAL_IPV6: Final = tuple(ipaddress.IPv6Network(text) for text in ("::1/128", "fe80::/10", "fc00::/7"))
 #: No host has such an address, whatever `allow_public` says: "this network", multicast, reserved.
 _NO_HOSTS: Final = tuple(ipaddress.IPv4Network(text) for text in ("0.0.0.0/8", "224.0.0.0/4", "240.0.0.0/4"))

@@ -17,12 +17,12 @@ from rich.table import Table
 from exporter.commands.bench import load_bench_settings, open_bench
 from exporter.commands.words import device_words, firmware_words
 from exporter.config import Settings
+from exporter.config_values import LARGEST_PREFIX
 from exporter.discovery.networks import SearchNetwork, is_private, local_interfaces, search_networks
 from exporter.engine.search import Find, SearchProgress, SearchResult
 from exporter.errors import UsageError
 from exporter.text import clean_text
 
-_LARGEST_PREFIX = 16
 #: Columns a terminal must have for a table with driver and name.
 _WIDE = 110
 #: Piped output has no width of its own.
@@ -35,7 +35,7 @@ def parse_network(text: str, *, allow_public: bool, allow_large: bool) -> ipaddr
         network = ipaddress.IPv4Network(text)
     except ValueError as error:
         raise UsageError(f"{text}: not an IPv4 network such as 192.168.1.0/24 ({error})") from error
-    if network.prefixlen < _LARGEST_PREFIX and not allow_large:
+    if network.prefixlen < LARGEST_PREFIX and not allow_large:
         raise UsageError(f"{text}: {network.num_addresses} addresses, larger than a /16; add --yes to search it all")
     if not allow_public and not is_private(network):
         raise UsageError(f"{text}: outside private ranges; set network.allow_public: true to search it")

@@ -74,10 +74,11 @@ def is_virtual(name: str, sysfs: Path = Path("/sys/class/net")) -> bool:
 
 def is_private(network: ipaddress.IPv4Network) -> bool:
     """Private (RFC 1918), loopback, link-local and shared (100.64/10) ranges."""
-    return any(network.subnet_of(private) for private in _PRIVATE)
+    return any(network.subnet_of(private) for private in PRIVATE_RANGES)
 
 
-_PRIVATE: Final = tuple(
+#: The ranges that may be searched without `network.allow_public`.
+PRIVATE_RANGES: Final = tuple(
     ipaddress.IPv4Network(text)
     for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "169.254.0.0/16", "100.64.0.0/10")
 )

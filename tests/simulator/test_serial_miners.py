@@ -374,8 +374,9 @@ def test_hub_in_an_event_loop(folder):
             path = hub.add(BoardSpec(seed=3))
             while hub.truth()[path]["state"] != "Mining":  # noqa: ASYNC110 - the hub has no event to wait for
                 await asyncio.sleep(0.005)
+            return hub.truth()[path]["state"]
 
-    asyncio.run(until_it_mines())
+    assert asyncio.run(until_it_mines()) == "Mining"
 
 
 def test_boards_take_models_and_scenarios_in_turn():

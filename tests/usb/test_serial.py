@@ -49,6 +49,7 @@ class TestReading:
             pty.say(b"ESP-ROM:esp32s3\r\n")
             async with owner.port(pty.path):
                 await owner.read(17)
+                assert owner.data == b"ESP-ROM:esp32s3\r\n"
 
         play(scene)
 
