@@ -4,6 +4,11 @@
     ``UsageError``: the person at the keyboard can mend it; one line, exit status 2
         ``ConfigError``: targets.yml, with file, line and key
         ``StoreError``: the database file
+        ``FieldError``: one field of what a person sent, with its name
+        ``UnknownError``: nothing has the id or the name
+        ``TakenError``: the name, MAC or address is another's
+        ``ForbiddenError``: understood, and not allowed here
+    ``UnavailableError``: the engine is stopping or did not answer in time
     ``MinerError``: one miner's trouble, never anybody else's
         ``RequestTimeoutError`` (timeout), ``ConnectionRefused`` (refused), ``Unreachable`` (unreachable),
         ``AuthError`` (auth) with ``LockedOut``, ``ProtocolError`` (protocol), ``DecodeError`` (decode),
@@ -42,6 +47,34 @@ class ConfigError(UsageError):
 
 class StoreError(UsageError):
     """The database cannot be opened, read or written."""
+
+
+class FieldError(UsageError):
+    """One field of what a person sent cannot be used. `field` is its name in the API."""
+
+    def __init__(self, message: str, field: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class UnknownError(UsageError):
+    """Nothing has this id or name."""
+
+
+class TakenError(UsageError):
+    """Another one has this name, MAC or address already. `field` is its name in the API, None where it has none."""
+
+    def __init__(self, message: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class ForbiddenError(UsageError):
+    """Understood, and not allowed by the configuration or the one who asks."""
+
+
+class UnavailableError(FlockwatchError):
+    """The engine is stopping or did not answer in time; asking again later may help."""
 
 
 class DriverRejected(FlockwatchError):

@@ -2,33 +2,37 @@
 
 from __future__ import annotations
 
-import asyncio
-import concurrent.futures
-from collections.abc import Callable, Coroutine
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Protocol
 
+from exporter.engine.api.access import AccessApi
+from exporter.engine.api.caller import EngineCaller
+from exporter.engine.api.devices import DevicesApi
+from exporter.engine.api.history import HistoryApi
+from exporter.engine.api.miners import MinersApi
+from exporter.engine.api.models import ModelsApi
+from exporter.engine.api.program import ProgramApi
+from exporter.engine.api.scans import ScansApi
+from exporter.engine.api.shares import SharesApi
+from exporter.engine.api.wallets import WalletsApi
 from exporter.engine.engine import Engine
 from exporter.engine.fleet import FleetSnapshot
-from exporter.errors import FlockwatchError
-
-T = TypeVar("T")
-
-_PATIENCE: Final = 60.0
 
 
 class EngineApi(Protocol):
-    """What others may ask of the engine. All methods are threadsafe and block until the engine has answered."""
+    """What others may ask of the engine; see `exporter.engine.api` for what all methods have in common."""
+
+    miners: MinersApi
+    devices: DevicesApi
+    models: ModelsApi
+    scans: ScansApi
+    wallets: WalletsApi
+    shares: SharesApi
+    history: HistoryApi
+    access: AccessApi
+    program: ProgramApi
 
     def snapshot(self) -> FleetSnapshot:
         """The flock now."""
-        ...
-
-    def rescan(self, miner_id: int | None = None) -> dict[str, Any]:
-        """Poll one miner at once, or run a discovery cycle. Raises `UsageError` for an unknown id."""
-        ...
-
-    def forget(self, miner_id: int) -> None:
-        """Delete a miner. Raises `UsageError` for an unknown id."""
         ...
 
     def ready(self) -> bool:
@@ -36,11 +40,11 @@ class EngineApi(Protocol):
         ...
 
 
-class LoopEngineApi:
+class LoopEngineApi(EngineCaller):
     """`EngineApi` over the engine's event loop."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, engine: Engine) -> None:
-        self._loop = loop
+    def __init__(self, loop: Any, engine: Engine) -> None:
+        super().__init__(loop)
         self._engine = engine
 
     def snapshot(self) -> FleetSnapshot:
@@ -48,34 +52,3 @@ class LoopEngineApi:
 
     def ready(self) -> bool:
         return self._engine.ready
-
-    def rescan(self, miner_id: int | None = None) -> dict[str, Any]:
-        return self.call(lambda: self._engine.rescan(miner_id))
-
-    def forget(self, miner_id: int) -> None:
-        self.call(lambda: self._engine.forget(miner_id))
-
-    def call(self, work: Callable[[], Coroutine[Any, Any, T]], patience: float = _PATIENCE) -> T:
-        """Run a coroutine function on the engine's loop and wait for its result.
-
-        Raises:
-            FlockwatchError: the engine did not answer in time or is stopping; or what the coroutine raised.
-        """
-
-        async def run() -> T:
-            return await work()
-
-        running = run()
-        try:
-            future = asyncio.run_coroutine_threadsafe(running, self._loop)
-        except RuntimeError as error:
-            running.close()
-            raise FlockwatchError("the engine has stopped") from error
-        try:
-            return future.result(patience)
-        except concurrent.futures.TimeoutError as error:
-            if not future.cancel():
-                raise  # the coroutine's own
-            raise FlockwatchError(f"the engine did not answer within {patience:g} s") from error
-        except concurrent.futures.CancelledError as error:
-            raise FlockwatchError("the engine is stopping") from error

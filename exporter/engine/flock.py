@@ -71,6 +71,8 @@ class Flock:
         self._models = ModelReader(db, exchange, sessions, self.tasks, self._model_read)
         #: The configured networks as they were last, for the labels of what is found in them.
         self.networks: tuple[SearchNetwork, ...] = ()
+        #: Told of every record that is published, after the page. A record may come again without a new poll.
+        self.watchers: list[Page] = []
         #: Published records by id; replaced whole, so that other threads may read.
         self.records: dict[int, MinerRecord] = {}
         #: Set when an address turned out to be another miner's: search at once.
@@ -305,6 +307,8 @@ class Flock:
             record = record_of(miner)
             self.records[record.id] = record
             self._page.publish(record)
+            for watcher in self.watchers:
+                watcher.publish(record)
 
     # --- adoption ---
 
@@ -390,6 +394,8 @@ class Flock:
         await self._stop_polling(miner)
         self.records.pop(miner.row.id, None)
         self._page.remove(miner.row.id)
+        for watcher in self.watchers:
+            watcher.remove(miner.row.id)
 
     async def forget(self, miner: Miner) -> None:
         """Delete a miner and its secrets; our API key on it is removed where the device lets us."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from exporter.errors import UsageError
+from exporter.errors import FieldError, TakenError, UnknownError
 from exporter.model import Identity
 from exporter.store.database import Database
 from exporter.store.rows import MinerRow, UnconfiguredDevice
@@ -16,12 +16,8 @@ _LONGEST_NAME: Final = 64
 _LONGEST_NOTE: Final = 256
 
 
-class UnknownDeviceError(UsageError):
+class UnknownDeviceError(UnknownError):
     """No such device waits."""
-
-
-class TakenError(UsageError):
-    """The name, or the board itself, is in the flock already."""
 
 
 def onboard(
@@ -40,11 +36,13 @@ def onboard(
     Raises:
         UnknownDeviceError: no device with this id waits.
         TakenError: another miner has this name, or the board is known already.
-        UsageError: a field is missing or too long; the message names it.
+        FieldError: a field is missing or too long; the message names it.
     """
     wanted = checked_name(db, name)
     if currency not in CURRENCIES:
-        raise UsageError(f"currency: must be one of {', '.join(CURRENCIES)}, got {clean_text(currency, 20)!r}")
+        raise FieldError(
+            f"currency: must be one of {', '.join(CURRENCIES)}, got {clean_text(currency, 20)!r}", "currency"
+        )
     chip = _note("chipset", chipset)
     notes = _note("location_notes", location_notes)
     device = db.unconfigured_devices.get(device_id)
@@ -94,13 +92,13 @@ def checked_name(db: Database, name: str) -> str:
 
     Raises:
         TakenError: another miner is called so.
-        UsageError: it is empty, too long or not printable.
+        FieldError: it is empty, too long or not printable.
     """
     wanted = clean_text(name, _LONGEST_NAME + 1)
     if wanted is None or wanted != name.strip() or len(wanted) > _LONGEST_NAME:
-        raise UsageError(f"name: must be 1 to {_LONGEST_NAME} printable characters")
+        raise FieldError(f"name: must be 1 to {_LONGEST_NAME} printable characters", "name")
     if any(row.name is not None and row.name.casefold() == wanted.casefold() for row in db.miners.all()):
-        raise TakenError(f"name: another miner is called {wanted!r}")
+        raise TakenError(f"name: another miner is called {wanted!r}", "name")
     return wanted
 
 
@@ -116,5 +114,5 @@ def _note(field: str, text: str | None) -> str | None:
         return None
     cleaned = clean_text(text, _LONGEST_NOTE + 1)
     if cleaned is None or len(cleaned) > _LONGEST_NOTE:
-        raise UsageError(f"{field}: must be at most {_LONGEST_NOTE} printable characters")
+        raise FieldError(f"{field}: must be at most {_LONGEST_NOTE} printable characters", field)
     return cleaned

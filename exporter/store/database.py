@@ -44,7 +44,8 @@ class Database:
     """Inventory, settings and credentials. No measured value is stored.
 
     Tables: `miners`, `models`, `api_keys`, `passwords`, `credentials`, `settings`,
-    `unconfigured_devices`, `miner_commands`. All changes come from one thread
+    `unconfigured_devices`, `miner_commands`, `wallets`, `miner_configs`,
+    `api_tokens`, `ui_sessions`, `ui_password`. All changes come from one thread
     (the engine's); rows may be read from any thread. A change is in memory at once and on disk after about
     `FLUSH_DELAY`; who must be sure awaits `commit`. Use `open` to make one.
     """
@@ -67,6 +68,11 @@ class Database:
         self.settings: Final = tables.settings
         self.unconfigured_devices: Final = tables.unconfigured_devices
         self.miner_commands: Final = tables.miner_commands
+        self.wallets: Final = tables.wallets
+        self.miner_configs: Final = tables.miner_configs
+        self.api_tokens: Final = tables.api_tokens
+        self.ui_sessions: Final = tables.ui_sessions
+        self.ui_password: Final = tables.ui_password
 
     @classmethod
     def open(

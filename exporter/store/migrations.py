@@ -14,8 +14,14 @@ from exporter.store.atomic import RawDocument
 #: which is a copy. It does not touch the table `meta`.
 Migration = Callable[[RawDocument], RawDocument]
 
+
+def _more_tables(document: RawDocument) -> RawDocument:
+    """Version 2 has tables that version 1 does not know: wallets, their links, and the access to the web UI."""
+    return document
+
+
 #: ``MIGRATIONS[n]`` leads from version n + 1 to version n + 2. An entry never changes once it was released.
-MIGRATIONS: Final[tuple[Migration, ...]] = ()
+MIGRATIONS: Final[tuple[Migration, ...]] = (_more_tables,)
 SCHEMA_VERSION: Final = 1 + len(MIGRATIONS)
 
 META: Final = "meta"

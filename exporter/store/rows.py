@@ -47,6 +47,7 @@ class MinerRow:
         model_alias: row of the table `models`.
         details: facts the driver wants back (`Identification.details`).
         labels: configured labels (site, rack, group).
+        own_labels: labels a person gave the miner; each wins over the configured one of its name.
         muted_until: no alarms until then.
         dev_path, attrs_*, status, state, pool_url, wallet_address, nerdminer_*: of USB miners.
         last_config_json: the configuration read last, as JSON text.
@@ -77,6 +78,7 @@ class MinerRow:
     model_alias: str | None = None
     details: Mapping[str, str] = field(default_factory=_nothing)
     labels: Mapping[str, str] = field(default_factory=_nothing)
+    own_labels: Mapping[str, str] = field(default_factory=_nothing)
     muted_until: UnixSeconds | None = None
     dev_path: str | None = None
     attrs_idVendor: str | None = None  # noqa: N815 - the name the USB requirements give it
@@ -188,3 +190,81 @@ class MinerCommand:
     error: str | None = None
     created_at: UnixSeconds | None = None
     ended_at: UnixSeconds | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wallet:
+    """A wallet that is tracked.
+
+    Attributes:
+        currency: one of `CURRENCIES` of onboarding.
+        address: as its currency writes it, checked; unique together with currency and pool.
+        pool: `name` of a pool adapter ("ckpool_btc") or "host:port" of a pool without one; None for any pool.
+    """
+
+    id: int
+    name: str
+    currency: str
+    address: str
+    pool: str | None = None
+    created_at: UnixSeconds | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MinerConfig:
+    """A pool configuration that was seen on a miner, and the wallet it belongs to.
+
+    Attributes:
+        pool_url: without any user or password.
+        pool_user: as the miner tells it; `worker_name` is the part after the wallet.
+        wallet_id: the linked wallet; `manual` where a person chose it, and it stays.
+        active: whether the miner has this configuration now.
+        reason: why no wallet matched, one of the words of `exporter.wallets.matching`; None where one did.
+    """
+
+    id: int
+    miner_id: int
+    pool_url: str | None = None
+    pool_user: str | None = None
+    worker_name: str | None = None
+    wallet_id: int | None = None
+    manual: bool = False
+    active: bool = True
+    reason: str | None = None
+    detected_at: UnixSeconds | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ApiToken:
+    """A token for the REST API; only its hash is kept.
+
+    Attributes:
+        token_hash: SHA-256 of the token, hexadecimal (tokens are long and random, so that needs no salt).
+        scope: "read" or "full".
+    """
+
+    id: int
+    name: str
+    token_hash: Secret
+    scope: str
+    created_at: UnixSeconds | None = None
+    expires_at: UnixSeconds | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UiSession:
+    """A signed-in browser; only the hash of its cookie is kept."""
+
+    id: int
+    token_hash: Secret
+    created_at: UnixSeconds
+    expires_at: UnixSeconds
+
+
+@dataclass(frozen=True, slots=True)
+class UiPassword:
+    """The password of the web UI, hashed; at most one row."""
+
+    id: int
+    password_hash: Secret
+    changed_at: UnixSeconds | None = None

@@ -7,12 +7,14 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final
 
 from exporter.errors import StoreError
+from exporter.store.access_tables import ApiTokensTable, UiPasswordTable, UiSessionsTable
 from exporter.store.atomic import RawDocument
 from exporter.store.migrations import META, MIGRATIONS, Migration, meta_of, migrate
 from exporter.store.secret_tables import ApiKeysTable, CredentialsTable, PasswordsTable
 from exporter.store.table import Journal, RowTable
 from exporter.store.tables import MinersTable, ModelsTable, SettingsTable
 from exporter.store.usb_tables import MinerCommandsTable, UnconfiguredDevicesTable
+from exporter.store.wallet_tables import MinerConfigsTable, WalletsTable
 
 
 class TableSet:
@@ -27,6 +29,11 @@ class TableSet:
         self.settings: Final = SettingsTable(journal)
         self.unconfigured_devices: Final = UnconfiguredDevicesTable(journal)
         self.miner_commands: Final = MinerCommandsTable(journal)
+        self.wallets: Final = WalletsTable(journal)
+        self.miner_configs: Final = MinerConfigsTable(journal)
+        self.api_tokens: Final = ApiTokensTable(journal)
+        self.ui_sessions: Final = UiSessionsTable(journal)
+        self.ui_password: Final = UiPasswordTable(journal)
 
     def __iter__(self) -> Iterator[RowTable[Any]]:
         return iter(
@@ -39,6 +46,11 @@ class TableSet:
                 self.settings,
                 self.unconfigured_devices,
                 self.miner_commands,
+                self.wallets,
+                self.miner_configs,
+                self.api_tokens,
+                self.ui_sessions,
+                self.ui_password,
             )
         )
 

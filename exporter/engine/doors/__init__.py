@@ -1,0 +1,1 @@
+"""The doors of `exporter.engine.api` over the running engine."""

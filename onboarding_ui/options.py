@@ -1,0 +1,28 @@
+"""How the web UI is run: what only the program that starts it knows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from exporter.store.secret import Secret
+
+
+@dataclass(frozen=True, slots=True)
+class UiOptions:
+    """Where and behind what the UI listens.
+
+    Attributes:
+        loopback: it listens on a loopback address only, so that a first start needs no password.
+        port: the port it listens on; None where not known (tests).
+        tls: it is served over HTTPS, so cookies may say so.
+        signed_in_before: a user of ``--web.config.file`` has signed every request already.
+        api_token: the token of ``FLOCKWATCH_API_TOKEN``, with full rights; None where not set.
+        allowed_hosts: names beside addresses and loopback names that a request may be sent to.
+    """
+
+    loopback: bool = True
+    port: int | None = None
+    tls: bool = False
+    signed_in_before: bool = False
+    api_token: Secret | None = None
+    allowed_hosts: tuple[str, ...] = ()
