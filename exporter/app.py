@@ -12,19 +12,23 @@ import resource
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from exporter import __version__
+from exporter.api_token import load_api_token
 from exporter.config import Settings, load_settings, restart_needed
 from exporter.config_values import Listen
 from exporter.control.protocol import socket_path
 from exporter.control.server import ControlServer, Handler
 from exporter.credential_book import CredentialBook
+from exporter.discovery.networks import local_interfaces
 from exporter.drivers.loader import DriverSet, load_drivers
+from exporter.engine.api.wallets import PoolStatistics
 from exporter.engine.client import LoopEngineApi
+from exporter.engine.doors.program import Outside
 from exporter.engine.engine import Engine
 from exporter.engine.exchange import Exchange
 from exporter.engine.fleet import FleetSnapshot
@@ -33,6 +37,7 @@ from exporter.engine.waiting import list_devices
 from exporter.errors import FlockwatchError, UsageError
 from exporter.memory import settle
 from exporter.metrics.catalog import RenderOptions
+from exporter.metrics.catalog_wallet import WalletCollector, WalletFigures
 from exporter.metrics.page import PageStore
 from exporter.metrics.selfmetrics import SelfMetrics
 from exporter.metrics.service_discovery import find_miner
@@ -43,6 +48,7 @@ from exporter.store.rows import MinerCommand
 from exporter.store.usb_tables import COMPLETE, ERROR, PENDING, RUNNING
 from exporter.text import normal_mac
 from exporter.transports.wire import NetworkWire
+from exporter.ui_access import setup_link, ui_options
 from exporter.web import MetricsListener
 from exporter.web_config import WebConfig, load_web_config
 from exporter.web_server import BoundedServer
@@ -78,6 +84,7 @@ class App:
         self._environ = environ
         self.settings = load_settings(options.config_file, environ, allow_large=options.allow_large)
         self._web_config = load_web_config(options.web_config_file) if options.web_config_file else WebConfig()
+        self._api_token = load_api_token(environ)
         self._db = Database.open(self.settings.database.path)
         self._started_with = self.settings
         self._engine: EngineThread | None = None
@@ -111,13 +118,22 @@ class App:
         ui_addr = self._options.ui_addr or self.settings.http.addr
         with contextlib.ExitStack() as stack:
             self._engine = engine
+            engine.on_labels = self._show_labels
+            engine.outside = Outside(self._options.config_file, self.reload)
             metrics.start(metrics_addr.host, metrics_addr.port)
             stack.callback(metrics.stop)
             engine.start(self._handlers(engine))
             stack.callback(engine.stop)
             tls = self._web_config.tls
+            options = ui_options(
+                ui_addr,
+                self.settings.http.allowed_hosts,
+                self._web_config,
+                self._api_token,
+                has_password=engine.api.access.password_hash() is not None,
+            )
             ui = BoundedServer(
-                SignedInOnly(create_app(engine.api), self._web_config.users),
+                SignedInOnly(create_app(engine.api, options), self._web_config.users),
                 what="the web UI",
                 option="--ui.listen-address",
                 tls=None if tls is None else tls.context(),
@@ -130,6 +146,9 @@ class App:
             host = f"[{ui_addr.host}]" if ":" in ui_addr.host else ui_addr.host or "127.0.0.1"
             page = f"{'http' if tls is None else 'https'}://{host}:{ui.port}/"
             log.info("ready", extra={"version": __version__, "metrics": metrics.port, "ui": ui.port, "page": page})
+            link = setup_link(ui_addr, ui.port, options, local_interfaces())
+            if link is not None:
+                log.warning("the web UI has no password yet; open this link once to set one", extra={"link": link})
             while not self._stop.wait(1.0):
                 if engine.failure is not None:
                     raise engine.failure
@@ -146,12 +165,17 @@ class App:
         self._self_metrics.drivers_loaded(drivers.loaded, drivers.rejected)
         return drivers
 
-    @staticmethod
-    def _render_options(settings: Settings) -> RenderOptions:
-        names = {name for subnet in settings.network.subnets for name, _ in subnet.labels}
+    def _render_options(self, settings: Settings) -> RenderOptions:
+        names = {name for row in self._db.miners.all() for name in row.own_labels}
+        names |= {name for subnet in settings.network.subnets for name, _ in subnet.labels}
         names |= {name for miner in settings.miners for name, _ in miner.labels}
         collectors = settings.metrics.collectors
         return RenderOptions(chips=collectors.chips, pool_user=collectors.pool_user, label_names=tuple(sorted(names)))
+
+    def _show_labels(self) -> None:
+        """People use other names of labels than before: all miners are shown with them."""
+        with self._reload_turn:
+            self._page.configure(self._render_options(self.settings))
 
     # --- reload ---
 
@@ -213,7 +237,7 @@ class App:
             miner_id = _miner_id(engine.engine.snapshot(), arguments.get("miner"))
             if miner_id is None:
                 raise UsageError("say which miner is to tell its configuration: its id, MAC, name or address")
-            return await _ended(self._db, engine.engine.usb.get_config(miner_id))
+            return await _ended(self._db, await engine.engine.get_config(miner_id))
 
         return {
             "rescan": rescan,
@@ -281,6 +305,10 @@ class EngineThread:
         self._loop: asyncio.AbstractEventLoop | None = None
         self.failure: BaseException | None = None
         self._engine: Engine | None = None
+        self._api: LoopEngineApi | None = None
+        self.outside = Outside()
+        #: Told in another thread when people use other names of labels than before.
+        self.on_labels: Callable[[], None] = lambda: None
 
     @property
     def engine(self) -> Engine:
@@ -290,9 +318,9 @@ class EngineThread:
 
     @property
     def api(self) -> LoopEngineApi:
-        if self._loop is None:
+        if self._api is None:
             raise FlockwatchError("the engine is not running")
-        return LoopEngineApi(self._loop, self.engine)
+        return self._api
 
     def snapshot(self) -> Any:
         return self.engine.snapshot()
@@ -344,7 +372,10 @@ class EngineThread:
         engine = self._engine = Engine(
             self._settings, self._db, self._drivers, exchange, sessions, self._page, self._meter
         )
+        self._api = LoopEngineApi(self._loop, engine, self.outside)
+        engine.on_labels = self.on_labels
         self._meter.set_lag_source(engine.poll_lag)
+        self._meter.registry.register(WalletCollector(lambda: _wallet_figures(engine)))
         control = ControlServer(socket_path(self._db.path), self._handlers)
         try:
             await engine.start()
@@ -355,6 +386,23 @@ class EngineThread:
             await control.close()
             await engine.stop()
             await wire.close()
+
+
+def _wallet_figures(engine: Engine) -> Iterator[WalletFigures]:
+    """What /metrics shows of the wallets, and of their addresses nothing."""
+    counts = engine.share_log.counts()
+    for wallet, pool_name, told in engine.wallets.told():
+        statistics = told or PoolStatistics()
+        yield WalletFigures(
+            str(wallet.id),
+            wallet.name,
+            wallet.currency,
+            pool_name,
+            statistics.hashrates,
+            statistics.best_share_difficulty,
+            statistics.workers_count,
+            (("accepted", counts.get((wallet.id, True), 0)), ("rejected", counts.get((wallet.id, False), 0))),
+        )
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

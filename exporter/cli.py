@@ -150,6 +150,15 @@ def _parser() -> argparse.ArgumentParser:
     drivers = add("drivers", _drivers, "Show the drivers in use and the files that were rejected.")
     drivers.add_argument("action", choices=("list",), help="what to do with them")
 
+    shares = add(
+        "shares", _shares, "Write the log of shares as lines of JSON, archive included; also while the program runs."
+    )
+    shares.add_argument("action", choices=("export",), help="what to do with them")
+    shares.add_argument("file", type=Path, help="where to; - is the terminal")
+    shares.add_argument("--since", metavar="DAY", help="from this day on (UTC), such as 2026-01-31")
+    shares.add_argument("--until", metavar="DAY", help="up to this day, which is left out")
+    shares.add_argument("--force", action="store_true", help="overwrite an existing file")
+
     backup = add("backup", _backup, "Write a copy of the database, also while the program runs.")
     backup.add_argument("file", type=Path, help="where to; it holds API keys, so only you may read it")
     backup.add_argument("--force", action="store_true", help="overwrite an existing file")
@@ -220,6 +229,12 @@ def _drivers(options: argparse.Namespace) -> int:
     from exporter.commands.drivers import list_drivers
 
     return list_drivers(options)
+
+
+def _shares(options: argparse.Namespace) -> int:
+    from exporter.commands.shares import export_shares
+
+    return export_shares(options)
 
 
 def _backup(options: argparse.Namespace) -> int:

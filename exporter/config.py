@@ -21,6 +21,7 @@ from exporter.config_schema import (
     Intervals,
     Metrics,
     Network,
+    PoolHost,
     Pools,
     Ports,
     Prometheus,
@@ -44,6 +45,7 @@ __all__ = [
     "Listen",
     "Metrics",
     "Network",
+    "PoolHost",
     "Pools",
     "Ports",
     "Prometheus",
@@ -63,6 +65,7 @@ _AT_START: Final = (
     "database.path",
     "udp.nmminer_port",
     "http.addr",
+    "http.allowed_hosts",
     "metrics.addr",
     "drivers.path",
 )

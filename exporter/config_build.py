@@ -220,8 +220,9 @@ def _intervals(section: Section) -> schema.Intervals:
 
 def _http(section: Section) -> schema.Http:
     addr = section.get_parsed("addr", values.parse_listen, schema.Http().addr, written=True)
+    allowed = section.get_list("allowed_hosts", partial(section.parsed, parse=values.parse_site_name))
     section.finish()
-    return schema.Http(addr)
+    return schema.Http(addr, allowed)
 
 
 def _metrics(section: Section) -> schema.Metrics:
@@ -255,8 +256,35 @@ def _drivers(section: Section) -> schema.Drivers:
 
 def _pools(section: Section) -> schema.Pools:
     statistics = section.get_flag("statistics", schema.Pools().statistics)
+    hosts = _pool_hosts(section, section.raw("hosts"))
     section.finish()
-    return schema.Pools(statistics)
+    return schema.Pools(statistics, hosts)
+
+
+def _pool_hosts(reader: Reader, value: Value | None) -> tuple[schema.PoolHost, ...]:
+    found: dict[tuple[str, int | None], schema.PoolHost] = {}
+    try:
+        entries = reader.entries(value, "pools.hosts")
+    except BadValue as fault:
+        reader.faults.add(fault.place, fault.key, str(fault))
+        return ()
+    for name, (written_at, child) in entries.items():
+        path = f"pools.hosts.{name}"
+        try:
+            host, port = values.parse_pool_host(name)
+        except ValueError as error:
+            reader.faults.add(written_at, path, str(error))
+            continue
+        if (host, port) in found:
+            reader.faults.add(written_at, path, "comes twice; keep one of them")
+        entry = Section(child, path, written_at, reader.faults)
+        adapter = entry.get_optional("adapter", partial(entry.parsed, parse=values.check_adapter_word))
+        url = entry.get_optional("url", partial(entry.parsed, parse=values.parse_url))
+        entry.finish()
+        if adapter is None and url is None:
+            reader.faults.add(written_at, path, "says nothing; give an adapter, a url or both")
+        found[host, port] = schema.PoolHost(host, port, adapter, url)
+    return tuple(found.values())
 
 
 def _prometheus(section: Section) -> schema.Prometheus:

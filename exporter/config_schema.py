@@ -106,9 +106,14 @@ class Intervals:
 
 @dataclass(frozen=True, slots=True)
 class Http:
-    """Web UI and REST API."""
+    """Web UI and REST API.
+
+    Attributes:
+        allowed_hosts: host names that requests may be sent to, beside addresses, loopback names and this host's own.
+    """
 
     addr: Listen = _UI_ADDRESS
+    allowed_hosts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +143,27 @@ class Drivers:
 
 
 @dataclass(frozen=True, slots=True)
+class PoolHost:
+    """A pool whose statistics are asked for elsewhere than usual, such as one's own.
+
+    Attributes:
+        host: what the miners mine at, lower case; `port` None: at any port.
+        adapter: the kind of pool; None where the host is a known one.
+        url: base URL of its statistics, without a slash at the end; None: as its adapter has it.
+    """
+
+    host: str
+    port: int | None = None
+    adapter: str | None = None
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Pools:
+    """`statistics` False: no pool is ever asked."""
+
     statistics: bool = True
+    hosts: tuple[PoolHost, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

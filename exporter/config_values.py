@@ -10,6 +10,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from exporter.discovery.networks import PRIVATE_RANGES
+from exporter.wallets.pool_place import read_host
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -138,6 +139,13 @@ def _host_name(text: str) -> str:
     return text
 
 
+def parse_site_name(text: str) -> str:
+    """Read the host name under which browsers reach a page; lower case."""
+    if _is_ipv4(text) or not _is_host(text):
+        raise ValueError("must be a host name alone, without scheme and port; addresses need not be listed")
+    return text.lower().removesuffix(".")
+
+
 def _is_host(text: str) -> bool:
     """Whether `text` is a host name. The last part of one is never a number, so that "10.0.0" is no name."""
     parts = text.removesuffix(".").split(".")
@@ -193,6 +201,21 @@ def parse_url(text: str) -> str:
     if parts.query or parts.fragment:
         raise ValueError("must be the base URL, without query and fragment")
     return text.rstrip("/")
+
+
+def parse_pool_host(text: str) -> tuple[str, int | None]:
+    """Read what miners mine at: a host, with a port where only that one is meant."""
+    found = read_host(text)
+    if found is None:
+        raise ValueError('must be the pool\'s host as the miners have it, such as "pool.example" or "10.0.0.5:3333"')
+    return found
+
+
+def check_adapter_word(text: str) -> str:
+    """Read the name of a pool adapter. Which ones exist is known once they are loaded."""
+    if _WORD.fullmatch(text) is None:
+        raise ValueError("must be a pool adapter's name, one lower-case word such as public_pool or ckpool_generic")
+    return text
 
 
 def parse_path(text: str) -> str:

@@ -60,7 +60,7 @@ def read_credentials(path: Path) -> tuple[Credential, ...]:
     """
     source = str(path)
     faults = Faults(hide=True)
-    value = parse_yaml(decode_text(_read_private(path), source), source)
+    value = parse_yaml(decode_text(read_private(path, VARIABLE), source), source)
     if value is None or (isinstance(value, Scalar) and value.kind == "null"):
         return ()
     if not isinstance(value, Listing):
@@ -84,12 +84,17 @@ def candidates(credentials: Iterable[Credential], driver_type: str, address: str
     )
 
 
-def _read_private(path: Path) -> bytes:
+def read_private(path: Path, variable: str) -> bytes:
+    """Read a file with secrets that the environment variable `variable` names.
+
+    Raises:
+        ConfigError: there is none, or others may read or write it.
+    """
     try:
         with path.open("rb") as stream:
             status = os.fstat(stream.fileno())
             if not stat.S_ISREG(status.st_mode):
-                raise ConfigError(f"{path}: is no regular file; {VARIABLE} must name one")
+                raise ConfigError(f"{path}: is no regular file; {variable} must name one")
             if status.st_mode & (stat.S_IROTH | stat.S_IWOTH | stat.S_IWGRP):
                 raise ConfigError(
                     f"{path}: holds passwords and may be read or written by others"
@@ -97,7 +102,7 @@ def _read_private(path: Path) -> bytes:
                 )
             return stream.read()
     except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file; create it or unset {VARIABLE}") from None
+        raise ConfigError(f"{path}: no such file; create it or unset {variable}") from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {(error.strerror or str(error)).lower()}") from error
 

@@ -8,6 +8,7 @@
         ``UnknownError``: nothing has the id or the name
         ``TakenError``: the name, MAC or address is another's
         ``ForbiddenError``: understood, and not allowed here
+        ``NotOfferedError``: the miner does not offer the command
     ``UnavailableError``: the engine is stopping or did not answer in time
     ``MinerError``: one miner's trouble, never anybody else's
         ``RequestTimeoutError`` (timeout), ``ConnectionRefused`` (refused), ``Unreachable`` (unreachable),
@@ -71,6 +72,14 @@ class TakenError(UsageError):
 
 class ForbiddenError(UsageError):
     """Understood, and not allowed by the configuration or the one who asks."""
+
+
+class NotOfferedError(UsageError):
+    """The miner does not offer the command. `offered` names those it does offer."""
+
+    def __init__(self, message: str, offered: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.offered = offered
 
 
 class UnavailableError(FlockwatchError):

@@ -7,27 +7,59 @@ from typing import Final
 from flask import Flask, Response
 
 from exporter.engine.client import EngineApi
-from onboarding_ui.api.miners import miners_api
+from onboarding_ui import auth
+from onboarding_ui.api import register_api
+from onboarding_ui.api.document import new_application
 from onboarding_ui.figures import register_filters
+from onboarding_ui.layout import register_layout
+from onboarding_ui.options import UiOptions
+from onboarding_ui.views.access import access_pages
+from onboarding_ui.views.api_docs import api_docs_pages
+from onboarding_ui.views.devices import devices_pages
+from onboarding_ui.views.diagnostics import diagnostics_pages
 from onboarding_ui.views.flock import flock_pages
+from onboarding_ui.views.manage import manage_pages
+from onboarding_ui.views.miner import miner_pages
+from onboarding_ui.views.models import models_pages
+from onboarding_ui.views.settings import settings_pages
+from onboarding_ui.views.wallets import wallets_pages
 
 _HEADERS: Final = {
     "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'self';"
-        " frame-ancestors 'none'"
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
+        " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    # Not "no-referrer": with that browsers hide the origin of forms, by which foreign ones are told.
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
 
+_PAGES: Final = (
+    flock_pages,
+    miner_pages,
+    devices_pages,
+    models_pages,
+    wallets_pages,
+    manage_pages,
+    settings_pages,
+    access_pages,
+    diagnostics_pages,
+)
+_ON_LOOPBACK: Final = UiOptions()
 
-def create_app(engine: EngineApi) -> Flask:
+
+def create_app(engine: EngineApi, options: UiOptions = _ON_LOOPBACK) -> Flask:
     """The Flask application over a running engine."""
-    app = Flask(__name__)
+    app = new_application(__name__)
     register_filters(app)
-    app.register_blueprint(flock_pages(engine))
-    app.register_blueprint(miners_api(engine))
+    register_layout(app, engine)
+    auth.protect(app, engine, options)  # before all else: it decides who gets further
+    document = register_api(app, engine)
+    for pages in _PAGES:
+        app.register_blueprint(pages(engine))
+    app.register_blueprint(api_docs_pages(document))
 
     @app.after_request
     def harden(response: Response) -> Response:

@@ -1,41 +1,66 @@
-"""Figures for people: base units scaled with a prefix, ages in words."""
+"""Figures for people: base units scaled with a prefix, ages and durations in words."""
 
 from __future__ import annotations
 
 import time
-from typing import Protocol
+from datetime import UTC, datetime
+from typing import Final, Protocol
 
 from flask import Flask
 
-_PREFIXES = ("", "k", "M", "G", "T", "P", "E", "Z")
+_PREFIXES: Final = ("", "k", "M", "G", "T", "P", "E", "Z")
+UNKNOWN: Final = "–"
 
 
 def scaled(value: float | None, unit: str, digits: int = 2) -> str:
     """`value` with a metric prefix: 1.07e12, "H/s" -> "1.07 TH/s"; an en dash where it is unknown."""
     if value is None:
-        return "–"
+        return UNKNOWN
     size, prefix = abs(value), 0
     while size >= 999.995 and prefix < len(_PREFIXES) - 1:
         size /= 1000
         prefix += 1
     sign = "-" if value < 0 else ""
-    return f"{sign}{size:.{digits if prefix else 0}f} {_PREFIXES[prefix]}{unit}"
+    return f"{sign}{size:.{digits if prefix else 0}f} {_PREFIXES[prefix]}{unit}".rstrip()
 
 
-def plain(value: float | None, unit: str, digits: int = 0) -> str:
-    """`value` as it is; an en dash where it is unknown."""
-    return "–" if value is None else f"{value:.{digits}f} {unit}"
+def plain(value: float | None, unit: str = "", digits: int = 0) -> str:
+    """`value` as it is, with thin groups of thousands ("41 980 W"); an en dash where it is unknown."""
+    if value is None:
+        return UNKNOWN
+    return f"{value:,.{digits}f} {unit}".replace(",", "\u202f").rstrip()
+
+
+def percent(value: float | None, digits: int = 0) -> str:
+    """A ratio in percent: 0.973 -> "97 %"; an en dash where it is unknown."""
+    return UNKNOWN if value is None else f"{value * 100:.{digits}f} %"
 
 
 def age(then: float | None, now: float | None = None) -> str:
-    """How long ago a Unix time was: "12 s", "5 min", "3 h", "2 d"; "never" where it is unknown."""
+    """How long ago a Unix time was: "12 s ago", "5 min ago", "3 h ago", "2 d ago"; "never" where it is unknown."""
     if then is None:
         return "never"
-    seconds = max(0.0, (time.time() if now is None else now) - then)
+    return f"{duration(max(0.0, (time.time() if now is None else now) - then))} ago"
+
+
+def duration(seconds: float | None) -> str:
+    """A time span in one unit: "12 s", "5 min", "3 h", "2 d"; an en dash where it is unknown."""
+    if seconds is None:
+        return UNKNOWN
     for limit, size, unit in ((90, 1, "s"), (5400, 60, "min"), (129600, 3600, "h")):
         if seconds < limit:
-            return f"{seconds / size:.0f} {unit} ago"
-    return f"{seconds / 86400:.0f} d ago"
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds / 86400:.0f} d"
+
+
+def moment(then: float | None) -> str:
+    """A Unix time as ISO 8601 in UTC, for <time datetime="...">; "" where it is unknown or beyond any calendar."""
+    if then is None:
+        return ""
+    try:
+        return datetime.fromtimestamp(then, UTC).isoformat(timespec="seconds")
+    except (ValueError, OverflowError, OSError):
+        return ""
 
 
 class Named(Protocol):
@@ -56,4 +81,12 @@ def make_and_model(named: Named) -> str:
 
 def register_filters(app: Flask) -> None:
     """Make the functions available in templates."""
-    app.jinja_env.filters.update(scaled=scaled, plain=plain, age=age, make_and_model=make_and_model)
+    app.jinja_env.filters.update(
+        scaled=scaled,
+        plain=plain,
+        percent=percent,
+        age=age,
+        duration=duration,
+        moment=moment,
+        make_and_model=make_and_model,
+    )

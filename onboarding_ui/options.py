@@ -12,11 +12,12 @@ class UiOptions:
     """Where and behind what the UI listens.
 
     Attributes:
-        loopback: it listens on a loopback address only, so that a first start needs no password.
+        loopback: only this host reaches it (a loopback address and no proxy), so that a first start needs no password.
         port: the port it listens on; None where not known (tests).
         tls: it is served over HTTPS, so cookies may say so.
         signed_in_before: a user of ``--web.config.file`` has signed every request already.
         api_token: the token of ``FLOCKWATCH_API_TOKEN``, with full rights; None where not set.
+        setup_token: opens the one-time link that sets the first password; None where there is no such link.
         allowed_hosts: names beside addresses and loopback names that a request may be sent to.
     """
 
@@ -25,4 +26,5 @@ class UiOptions:
     tls: bool = False
     signed_in_before: bool = False
     api_token: Secret | None = None
+    setup_token: Secret | None = None
     allowed_hosts: tuple[str, ...] = ()

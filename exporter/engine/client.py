@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+import asyncio
+from typing import Protocol
 
 from exporter.engine.api.access import AccessApi
 from exporter.engine.api.caller import EngineCaller
+from exporter.engine.api.commands import CommandsApi
 from exporter.engine.api.devices import DevicesApi
 from exporter.engine.api.history import HistoryApi
 from exporter.engine.api.miners import MinersApi
@@ -14,6 +16,16 @@ from exporter.engine.api.program import ProgramApi
 from exporter.engine.api.scans import ScansApi
 from exporter.engine.api.shares import SharesApi
 from exporter.engine.api.wallets import WalletsApi
+from exporter.engine.doors.access import AccessDoor
+from exporter.engine.doors.commands import CommandsDoor
+from exporter.engine.doors.devices import DevicesDoor
+from exporter.engine.doors.history import HistoryDoor
+from exporter.engine.doors.miners import MinersDoor
+from exporter.engine.doors.models import ModelsDoor
+from exporter.engine.doors.program import Outside, ProgramDoor
+from exporter.engine.doors.scans import ScansDoor
+from exporter.engine.doors.shares import SharesDoor
+from exporter.engine.doors.wallets import WalletsDoor
 from exporter.engine.engine import Engine
 from exporter.engine.fleet import FleetSnapshot
 
@@ -30,6 +42,7 @@ class EngineApi(Protocol):
     history: HistoryApi
     access: AccessApi
     program: ProgramApi
+    commands: CommandsApi
 
     def snapshot(self) -> FleetSnapshot:
         """The flock now."""
@@ -41,11 +54,33 @@ class EngineApi(Protocol):
 
 
 class LoopEngineApi(EngineCaller):
-    """`EngineApi` over the engine's event loop."""
+    """`EngineApi` over the engine's event loop: one door for each subject. One for each engine, since doors remember
+    what was asked (scans, exchanges)."""
 
-    def __init__(self, loop: Any, engine: Engine) -> None:
+    miners: MinersApi
+    devices: DevicesApi
+    models: ModelsApi
+    scans: ScansApi
+    wallets: WalletsApi
+    shares: SharesApi
+    history: HistoryApi
+    access: AccessApi
+    program: ProgramApi
+    commands: CommandsApi
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, engine: Engine, outside: Outside | None = None) -> None:
         super().__init__(loop)
         self._engine = engine
+        self.miners = MinersDoor(self, engine)
+        self.commands = CommandsDoor(self, engine)
+        self.devices = DevicesDoor(self, engine)
+        self.models = ModelsDoor(self, engine)
+        self.scans = ScansDoor(self, engine)
+        self.access = AccessDoor(self, engine)
+        self.program = ProgramDoor(self, engine, outside)
+        self.wallets = WalletsDoor(self, engine)
+        self.shares = SharesDoor(engine.db, engine.share_log)
+        self.history = HistoryDoor(engine.db, engine.history, lambda: engine.settings)
 
     def snapshot(self) -> FleetSnapshot:
         return self._engine.snapshot()

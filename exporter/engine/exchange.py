@@ -126,6 +126,10 @@ class Exchange:
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
 
+    def over(self, wrap: Callable[[Wire], Wire]) -> Exchange:
+        """The same over a wire that wraps this one's."""
+        return Exchange(wrap(self._wire))
+
     async def ask(self, session: Session, requests: tuple[Request, ...]) -> Answers:
         """Send `requests` in order and return what arrived.
 
@@ -282,6 +286,10 @@ class Exchange:
         if cgminer.refused(document):
             raise Unsupported(f"{session.endpoint.address}: {request.key}: the device refuses the command")
         return document
+
+    async def tell(self, session: Session, request: CgminerRequest) -> Answer:
+        """Send a command that changes the device, once; what it says to it is the answer, a refusal as well."""
+        return Answer(b"", document=await self._exchange(session, request))
 
     async def _exchange(self, session: Session, request: CgminerRequest) -> dict[str, Any]:
         payload = cgminer.encode_command(request.command, request.parameter, text=request.text)

@@ -1,22 +1,25 @@
-"""The miners that targets.yml names: found at their addresses, remembered where they move, let go when taken out."""
+"""The miners that targets.yml names or a person added: found at their addresses, remembered where they move, let go
+when taken out."""
 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from exporter.config import FixedMiner, Settings
+from exporter.drivers.api import Identification
 from exporter.drivers.loader import DriverSet
+from exporter.engine.added import AddedMiners
+from exporter.engine.addresses import addresses_of, is_literal
 from exporter.engine.exchange import Endpoint
 from exporter.engine.flock import Flock
 from exporter.engine.miner import Miner
 from exporter.engine.registry import Found, Taken, match
 from exporter.engine.search import Searcher
+from exporter.errors import FieldError, TakenError
 from exporter.model import Identity
 from exporter.store.database import Database
 
@@ -27,7 +30,6 @@ _SETTING: Final = "fixed_miners"
 _AT_ONCE: Final = 100
 #: A known miner that does not answer is identified anew after this long: it may have another firmware now.
 _AGAIN_SECONDS: Final = 60.0
-_LOOK_UP_SECONDS: Final = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +40,14 @@ class _Asked:
 
 
 class FixedMiners:
-    """Keeps the flock in step with `miners:` of targets.yml. `apply` comes before the first `find`."""
+    """Keeps the flock in step with `miners:` of targets.yml and with what people added. `apply` comes before the first
+    `find`."""
 
     def __init__(self, db: Database, flock: Flock) -> None:
         self._db = db
         self._flock = flock
+        self._added = AddedMiners(db)
+        self._being_added: set[str] = set()
         self._entries: dict[str, FixedMiner] = {}
         self._shared: set[str] = set()
         self._settings = flock.settings
@@ -55,9 +60,7 @@ class FixedMiners:
     async def apply(self, settings: Settings, drivers: DriverSet) -> None:
         """Take the configuration as it is now: names, labels, entries that were added or taken out."""
         self._settings, self._drivers = settings, drivers
-        self._entries = {_place(entry): entry for entry in settings.miners}
-        addresses = [entry.address for entry in settings.miners]
-        self._shared = {address for address in addresses if addresses.count(address) > 1}
+        self._take_entries()
         self._warned.clear()
         self._again.clear()
         for entry in self._entries.values():
@@ -70,6 +73,62 @@ class FixedMiners:
         for miner in self._flock:
             if miner.row.fixed and miner.row.id not in ids:
                 await self._let_go(miner)
+
+    def _take_entries(self) -> None:
+        """Entries of targets.yml win over those that were added."""
+        both = (*self._added.entries(), *self._settings.miners)
+        self._entries = {_place(entry): entry for entry in both}
+        addresses = [entry.address for entry in self._entries.values()]
+        self._shared = {address for address in addresses if addresses.count(address) > 1}
+
+    async def add(self, entry: FixedMiner, searcher: Searcher) -> Miner:
+        """Take a miner that a person names; it is asked who it is, and kept as an entry from now on.
+
+        A known miner that is offline and answers here is moved here.
+
+        Raises:
+            FieldError: nobody answers and the entry has no driver, it is another family than the entry says, or one
+                without a driver.
+            TakenError: the address is a miner's, or the miner answers elsewhere.
+        """
+        place = _place(entry)
+        self._check_free(entry)
+        self._being_added.add(place)
+        try:
+            said, found = await self._look(searcher, entry, shared=bool(self._flock.at(entry.address)))
+            found = _checked(entry, said, found)
+            taken = await self._flock.adopt(found)
+            row = match(self._db, found)
+            miner = None if row is None else self._flock.get(row.id)
+            if miner is None or taken is Taken.ELSEWHERE or miner.row.address != entry.address:
+                whose = "another miner's" if miner is None else f"that of {miner.row.name or miner.row.key} already"
+                raise TakenError(f"ip_address: the MAC of the device at {entry.address} is {whose}", "ip_address")
+            self._added.add(entry)
+            self._take_entries()
+            self._remember(self._entries[place], miner)
+            self._again[place] = time.monotonic() + _AGAIN_SECONDS
+            self._save()
+        finally:
+            self._being_added.discard(place)
+        return miner
+
+    def _check_free(self, entry: FixedMiner) -> None:
+        if _place(entry) in self._being_added:
+            raise TakenError(f"ip_address: {entry.address} is being added already", "ip_address")
+        for miner in self._flock.at(entry.address):
+            row = miner.row
+            if entry.port is None or not row.fixed or entry.port in (row.http_port, row.api_port):
+                raise TakenError(
+                    f"ip_address: {entry.address} is the address of {row.name or row.key} already", "ip_address"
+                )
+
+    def forgotten(self, miner_id: int) -> None:
+        """A person deleted a miner: an entry that was added for it goes too."""
+        gone = [entry for place, entry in self._entries.items() if self._told.get(place, {}).get("id") == miner_id]
+        self._added.remove(gone)
+        self._told = {place: told for place, told in self._told.items() if told["id"] != miner_id}
+        self._take_entries()
+        self._save()
 
     def labels(self) -> dict[int, dict[str, str]]:
         """The labels of the entries by the ids of the miners that they are."""
@@ -156,40 +215,52 @@ class FixedMiners:
         driver_fits = entry.driver in (None, row.driver) or refined or entry.driver not in self._drivers.drivers
         return driver_fits and entry.port in (None, row.http_port, row.api_port)
 
-    async def _ask(self, searcher: Searcher, entry: FixedMiner) -> _Asked:
-        place, endpoint = _place(entry), self._endpoint(entry)
-        self._again[place] = time.monotonic() + _AGAIN_SECONDS
-        found = (await searcher.identify(endpoint)).identification
-        known = self._known(entry)
-        driver_type = entry.driver or (found.driver_type if found is not None else None)
-        if entry.driver == "avalon" and found is not None and found.driver_type == "avalon_nano":
+    async def _look(
+        self, searcher: Searcher, entry: FixedMiner, *, shared: bool
+    ) -> tuple[Identification | None, Found | None]:
+        """Ask an entry's address: what answers, and what may be adopted (None without a driver).
+
+        Args:
+            shared: whether other entries have the same address.
+        """
+        endpoint = self._endpoint(entry)
+        said = (await searcher.identify(endpoint)).identification
+        driver_type = entry.driver or (said.driver_type if said is not None else None)
+        if entry.driver == "avalon" and said is not None and said.driver_type == "avalon_nano":
             driver_type = "avalon_nano"  # the Nanos answer the same commands but count their power differently
         if driver_type is None or driver_type not in self._drivers.drivers:
+            return said, None
+        identity, details = Identity(), {}
+        if said is not None:
+            identity = await searcher.complete_identity(endpoint, replace(said, driver_type=driver_type))
+            details = dict(said.details) if said.driver_type == driver_type else {}
+        return said, Found(
+            address=entry.address,
+            http_port=endpoint.http_port,
+            api_port=endpoint.api_port,
+            driver=driver_type,
+            identity=identity,
+            details=details,
+            labels=self._flock.labels_at(entry.address) | dict(entry.labels),
+            fixed=True,
+            answered=said is not None,
+            shared_port=entry.port if shared else None,
+        )
+
+    async def _ask(self, searcher: Searcher, entry: FixedMiner) -> _Asked:
+        place = _place(entry)
+        self._again[place] = time.monotonic() + _AGAIN_SECONDS
+        said, found = await self._look(searcher, entry, shared=entry.address in self._shared)
+        if self._entries.get(place) is not entry:
+            return _Asked()  # taken out meanwhile
+        known = self._known(entry)
+        if found is None:
             if known is None and place not in self._warned:
                 self._warned.add(place)
                 log.warning("fixed miner not identified", extra={"address": entry.address, "driver": entry.driver})
-            return _Asked(found.identity if found is not None and found.driver_type is None else None)
-        if found is None and known is not None:
-            return _Asked()
-        identity, details = Identity(), {}
-        if found is not None:
-            identity = await searcher.complete_identity(endpoint, replace(found, driver_type=driver_type))
-            details = dict(found.details) if found.driver_type == driver_type else {}
-        await self._adopt(
-            entry,
-            Found(
-                address=entry.address,
-                http_port=endpoint.http_port,
-                api_port=endpoint.api_port,
-                driver=driver_type,
-                identity=identity,
-                details=details,
-                labels=self._flock.labels_at(entry.address) | dict(entry.labels),
-                fixed=True,
-                answered=found is not None,
-                shared_port=entry.port if entry.address in self._shared else None,
-            ),
-        )
+            return _Asked(said.identity if said is not None and said.driver_type is None else None)
+        if said is not None or known is None:
+            await self._adopt(entry, found)
         return _Asked()
 
     async def _adopt(self, entry: FixedMiner, found: Found) -> None:
@@ -219,8 +290,8 @@ class FixedMiners:
 
     async def _look_up(self) -> None:
         """Which addresses the entries' host names mean, so that discovery knows them when it meets them."""
-        names = {entry.address for entry in self._entries.values() if not _is_literal(entry.address)}
-        answers = await asyncio.gather(*(_addresses_of(name) for name in names))
+        names = {entry.address for entry in self._entries.values() if not is_literal(entry.address)}
+        answers = await asyncio.gather(*(addresses_of(name) for name in names))
         self._resolved = {name: found for name, found in zip(names, answers, strict=True) if found}
 
 
@@ -228,19 +299,22 @@ def _place(entry: FixedMiner) -> str:
     return entry.address if entry.port is None else f"{entry.address}:{entry.port}"
 
 
-def _is_literal(address: str) -> bool:
-    try:
-        ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    return True
-
-
-async def _addresses_of(name: str) -> frozenset[str]:
-    try:
-        async with asyncio.timeout(_LOOK_UP_SECONDS):
-            found: Iterable[Any] = await asyncio.get_running_loop().getaddrinfo(name, None)
-    except (OSError, TimeoutError, UnicodeError) as error:
-        log.debug("%s: %s", name, error)
-        return frozenset()
-    return frozenset(str(entry[4][0]) for entry in found)
+def _checked(entry: FixedMiner, said: Identification | None, found: Found | None) -> Found:
+    """What a person's entry may be adopted as."""
+    if said is None and found is None:
+        raise FieldError(
+            f"ip_address: nobody answers as a miner at {entry.address}; check the address and that the miner is on, or"
+            " say miner_type to keep it until it answers",
+            "ip_address",
+        )
+    if found is None:
+        make = said.identity.make if said is not None else None
+        raise FieldError(f"miner_type: no driver can poll the {make or 'device'} at {entry.address} yet", "miner_type")
+    general = entry.driver == "cgminer"  # every family that speaks its protocol may be polled so
+    if said is not None and said.driver_type not in (None, found.driver) and not general:
+        raise FieldError(
+            f"miner_type: the device at {entry.address} says that it is {said.driver_type}, not {entry.driver};"
+            " leave miner_type out to have it found out",
+            "miner_type",
+        )
+    return found

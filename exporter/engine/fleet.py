@@ -28,13 +28,17 @@ class MinerRecord:
         key: the label `miner` (MAC, ``serial:..``, ``port:..`` or provisional ``addr:<driver>:<address>``).
         name: given by a person, else the host name, else the model and key.
         address: None while the miner is offline; `http_port` and `api_port` where it listens.
-        labels: configured labels (site, rack, group) as sorted pairs.
+        labels: labels (site, rack, group) as sorted pairs; what a person gave the miner wins over the configuration.
+        named: whether a person named it. `currency`, `chipset`, `location_notes`: what a person said of it.
+        model_alias: row of the table `models`; None while its model was not read.
+        muted: no alarms now; `muted_until` is when that ends, None where it was never muted or has ended.
         up: whether the last poll succeeded; None before the first one.
         reading: the merged live reading; None where there is none (failed poll, not managed).
         expires_at: `time.monotonic()` after which `reading` may not be shown any more, even if nobody replaces it.
         poll_errors: failed polls by reason since the program started.
         last_success: Unix time of the last successful poll.
         auth_failed: a wrong device password stopped the polls until it is changed.
+        pools_expected: number of each active pool, and whether it is the linked wallet's; empty without a link.
         usb: only for miners on USB.
     """
 
@@ -53,6 +57,11 @@ class MinerRecord:
     provisional: bool = False
     named: bool = False
     muted: bool = False
+    muted_until: UnixSeconds | None = None
+    currency: str | None = None
+    chipset: str | None = None
+    location_notes: str | None = None
+    model_alias: str | None = None
     auth_failed: bool = False
     up: bool | None = None
     reading: Reading | None = None
@@ -63,6 +72,7 @@ class MinerRecord:
     last_error: str | None = None
     created_at: UnixSeconds | None = None
     last_seen: UnixSeconds | None = None
+    pools_expected: tuple[tuple[tuple[str], bool], ...] = ()
     usb: UsbRecord | None = None
 
 

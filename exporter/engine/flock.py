@@ -157,6 +157,24 @@ class Flock:
         miner.row = self._db.miners.update(miner.row.id, **changes)
         self.publish(miner)
 
+    async def decided(self, miner: Miner, **changes: Any) -> None:
+        """Change what a person decides of a miner. One that is managed no more, or retired, is polled no more, and
+        nothing of what it told is shown; one that is taken back is polled at once."""
+        before = miner.row.managed and miner.row.enabled
+        miner.row = row = self._db.miners.update(miner.row.id, **changes)
+        after = row.managed and row.enabled
+        if before != after:
+            state = miner.state
+            state.status = state.telemetry = miner.stream = None
+            state.up = None if row.address is not None else False
+            state.failures, state.reason, state.last_error, state.expires_at = 0, None, None, 0.0
+            if after:
+                state.telemetry_due = miner.model_due = 0.0
+                self._start_polling(miner, 0.0)
+            else:
+                await self._stop_polling(miner)
+        self.publish(miner)
+
     # --- polling ---
 
     def _offset(self, miner: Miner) -> float:

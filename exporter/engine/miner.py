@@ -27,6 +27,7 @@ class Miner:
         model_due: `time.monotonic()` from which its model may be read; infinity once it was.
         stream: the last reading of a device that talks by itself, with the monotonic time it expires.
         usb: what a miner on USB shows; None until its board was plugged in.
+        pools_expected: as `MinerRecord.pools_expected`.
     """
 
     row: MinerRow
@@ -36,6 +37,7 @@ class Miner:
     model_due: float = 0.0
     stream: tuple[Reading, float] | None = None
     usb: UsbRecord | None = None
+    pools_expected: tuple[tuple[tuple[str], bool], ...] = ()
 
 
 def first_state(row: MinerRow, now: float) -> PollState:
@@ -87,6 +89,7 @@ def record_of(miner: Miner) -> MinerRecord:
     identity = merge_identity(state.identity, row.identity)
     if identity.mac is None and row.mac is not None:
         identity = replace(identity, mac=row.mac)  # the neighbour table knows it
+    muted = row.muted_until is not None and row.muted_until > time.time()
     return MinerRecord(
         id=row.id,
         key=row.key,
@@ -96,13 +99,18 @@ def record_of(miner: Miner) -> MinerRecord:
         address=row.address,
         http_port=row.http_port,
         api_port=row.api_port,
-        labels=tuple(sorted(row.labels.items())),
+        labels=tuple(sorted((row.labels if not row.own_labels else {**row.labels, **row.own_labels}).items())),
         managed=row.managed,
         enabled=row.enabled,
         auto_discovered=row.auto_discovered,
         provisional=row.provisional,
         named=row.name is not None,
-        muted=row.muted_until is not None and row.muted_until > time.time(),
+        muted=muted,
+        muted_until=row.muted_until if muted else None,
+        currency=row.currency,
+        chipset=row.chipset,
+        location_notes=row.location_notes,
+        model_alias=row.model_alias,
         auth_failed=state.auth_failed,
         up=state.up if polled else None,
         reading=reading,
@@ -112,6 +120,7 @@ def record_of(miner: Miner) -> MinerRecord:
         last_success=None if state.last_success is None else UnixSeconds(state.last_success),
         last_error=state.last_error,
         created_at=row.created_at,
+        pools_expected=miner.pools_expected,
         usb=miner.usb or _unplugged(row),
         last_seen=UnixSeconds(state.last_success) if state.last_success is not None else row.last_seen,
     )

@@ -39,12 +39,9 @@ def onboard(
         FieldError: a field is missing or too long; the message names it.
     """
     wanted = checked_name(db, name)
-    if currency not in CURRENCIES:
-        raise FieldError(
-            f"currency: must be one of {', '.join(CURRENCIES)}, got {clean_text(currency, 20)!r}", "currency"
-        )
-    chip = _note("chipset", chipset)
-    notes = _note("location_notes", location_notes)
+    checked_currency(currency)
+    chip = checked_note("chipset", chipset)
+    notes = checked_note("location_notes", location_notes)
     device = db.unconfigured_devices.get(device_id)
     if device is None:
         raise UnknownDeviceError(f"no device with the id {device_id} waits; `flockwatch devices list` shows them")
@@ -87,8 +84,17 @@ def _copied(device: UnconfiguredDevice) -> dict[str, object]:
     }
 
 
-def checked_name(db: Database, name: str) -> str:
-    """A miner's name as it will be kept.
+def checked_currency(currency: str) -> str:
+    """One of `CURRENCIES`. Raises `FieldError`."""
+    if currency not in CURRENCIES:
+        raise FieldError(
+            f"currency: must be one of {', '.join(CURRENCIES)}, got {clean_text(currency, 20)!r}", "currency"
+        )
+    return currency
+
+
+def checked_name(db: Database, name: str, besides: int | None = None) -> str:
+    """A miner's name as it will be kept; `besides` is the id of the miner that it is for.
 
     Raises:
         TakenError: another miner is called so.
@@ -97,7 +103,8 @@ def checked_name(db: Database, name: str) -> str:
     wanted = clean_text(name, _LONGEST_NAME + 1)
     if wanted is None or wanted != name.strip() or len(wanted) > _LONGEST_NAME:
         raise FieldError(f"name: must be 1 to {_LONGEST_NAME} printable characters", "name")
-    if any(row.name is not None and row.name.casefold() == wanted.casefold() for row in db.miners.all()):
+    folded = wanted.casefold()
+    if any(row.name is not None and row.name.casefold() == folded and row.id != besides for row in db.miners.all()):
         raise TakenError(f"name: another miner is called {wanted!r}", "name")
     return wanted
 
@@ -109,7 +116,8 @@ def suggested_name(device: UnconfiguredDevice) -> str | None:
     return clean_text(worker, _LONGEST_NAME) if dot else None
 
 
-def _note(field: str, text: str | None) -> str | None:
+def checked_note(field: str, text: str | None) -> str | None:
+    """A note as it will be kept, None where it is empty. Raises `FieldError`."""
     if text is None or not text.strip():
         return None
     cleaned = clean_text(text, _LONGEST_NOTE + 1)

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeVar
 
-from exporter.drivers.api import ApiKeyLogin, Auth, DecodeContext, HttpRequest, Request
+from exporter.drivers.api import Answers, ApiKeyLogin, Auth, DecodeContext, HttpRequest, Request
 from exporter.engine.exchange import Exchange, Session
 from exporter.engine.isolation import DriverHangs, run_driver
 from exporter.engine.merge import IDENTITY_FIELDS, merge_identity, merge_readings
@@ -166,6 +166,10 @@ class Poller:
             wait = self._timer.when() - asyncio.get_running_loop().time()
             self._schedule(max(0.0, wait) % settings.status_seconds)
 
+    def ask_through(self, exchange: Exchange) -> None:
+        """Ask over another exchange from the next request on."""
+        self._exchange = exchange
+
     async def stop(self) -> None:
         """End polling; a poll that is under way is cancelled."""
         self._stopped = True
@@ -282,7 +286,7 @@ class Poller:
         requests = await self._call(driver.status_requests, context)
         if self.state.verify_identity:
             await self._verify_identity()
-        answers = await self._ask(requests)
+        answers = await self.ask(requests)
         reading = await self._decode(driver.decode_status, answers)
         self._same_miner(reading.identity)
         return reading
@@ -292,7 +296,7 @@ class Poller:
         driver = self.session.driver
         requests = await self._call(driver.identity_requests, self._context())
         if requests:
-            identity = await self._call(driver.decode_identity, await self._ask(requests), self._context())
+            identity = await self._call(driver.decode_identity, await self.ask(requests), self._context())
             self._same_miner(identity)
             self.state.identity = merge_identity(identity, self.state.identity)
 
@@ -311,11 +315,11 @@ class Poller:
 
     async def _read_telemetry(self) -> Reading:
         driver = self.session.driver
-        await self._ensure_key()
+        await self.ensure_key()
         requests = await self._call(driver.telemetry_requests, self._context())
         if not requests:
             return _NOTHING
-        reading = await self._decode(driver.decode_telemetry, await self._ask(requests))
+        reading = await self._decode(driver.decode_telemetry, await self.ask(requests))
         self._same_miner(reading.identity)
         return reading
 
@@ -339,8 +343,8 @@ class Poller:
         """Seconds for the telemetry: so few that the next status comes before this one expires."""
         return max(min(self.settings.telemetry_seconds, 1.5 * self.settings.status_seconds), 2.0)
 
-    async def _ask(self, requests: tuple[Request, ...]) -> Any:
-        """One round; a missing or revoked API key is obtained once."""
+    async def ask(self, requests: tuple[Request, ...]) -> Answers:
+        """One round; a missing or revoked API key is obtained once. Raises `MinerError`."""
         try:
             return await self._exchange.ask(self.session, requests)
         except AuthError:
@@ -359,7 +363,8 @@ class Poller:
             log.debug("no API key: %s", error, extra={"miner": self.name})
         return await self._exchange.ask(self.session, requests)
 
-    async def _ensure_key(self) -> None:
+    async def ensure_key(self) -> None:
+        """Obtain an API key where the driver wants one and there is none; what goes wrong is logged."""
         if self._login is None or self.session.key_headers or not isinstance(self.session.driver, ApiKeyLogin):
             return
         if self.state.auth_failed:
@@ -373,6 +378,12 @@ class Poller:
         except MinerError as error:
             # Most pages are open without a key: the miner stays monitored, the missing key is shown.
             log.info("no API key: %s", error, extra={"miner": self.name})
+
+    async def renew_key(self) -> bool:
+        """Drop an API key that the device refused and obtain another one. Whether there is one now."""
+        self.session.key_headers = ()
+        await self.ensure_key()
+        return bool(self.session.key_headers)
 
     async def _sign_in(self) -> None:
         if self._login is None or self.state.auth_failed:

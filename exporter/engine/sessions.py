@@ -58,7 +58,7 @@ class Sessions:
     def prepare(self, session: Session, miner_id: int | None = None) -> None:
         """Put what there is to sign with into `session`."""
         driver = session.driver
-        known = self._candidates(session, miner_id)
+        known = self.candidates(session, miner_id)
         session.origin = (self.create_keys, known)
         left = self._left(session, known)
         digests: dict[httpx.Auth, Candidate] = {
@@ -83,7 +83,7 @@ class Sessions:
 
     def has_changed(self, session: Session, miner_id: int) -> bool:
         """Whether the operator's passwords for this miner are others than when `session` was prepared."""
-        return (self.create_keys, self._candidates(session, miner_id)) != session.origin
+        return (self.create_keys, self.candidates(session, miner_id)) != session.origin
 
     def login_for(self, session: Session, miner_id: int) -> Callable[[], Awaitable[None]] | None:
         """What obtains and stores an API key for `session`; None where the driver has none or it is switched off."""
@@ -93,7 +93,7 @@ class Sessions:
         login = driver
 
         async def sign_in() -> None:
-            candidates = self._left(session, self._candidates(session, miner_id))
+            candidates = self._left(session, self.candidates(session, miner_id))
             key = await obtain_api_key(self._sign_in(session, login), candidates)
             db.api_keys.set(miner_id, key, KEY_DESCRIPTION)
             await db.commit()
@@ -110,7 +110,7 @@ class Sessions:
         driver = session.driver
         key = self._db.api_keys.get(miner_id) if self._db is not None else None
         if key is not None and isinstance(driver, ApiKeyLogin):
-            candidates = self._left(session, self._candidates(session, miner_id))
+            candidates = self._left(session, self.candidates(session, miner_id))
             await delete_api_key(self._sign_in(session, driver), candidates, key.key)
 
     def forgive(self, address: str, driver_type: str | None = None) -> None:
@@ -143,7 +143,8 @@ class Sessions:
             del self._refused[next(iter(self._refused))]
         self._refused.setdefault(place, set()).add(candidate)
 
-    def _candidates(self, session: Session, miner_id: int | None) -> tuple[Candidate, ...]:
+    def candidates(self, session: Session, miner_id: int | None) -> tuple[Candidate, ...]:
+        """All that may be tried to sign in, in order, whether refused before or not."""
         driver = session.driver
         return with_defaults(driver, self._candidates_for(driver.driver_type, session.endpoint.address, miner_id))
 

@@ -7,8 +7,7 @@ import dataclasses
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from exporter.config_schema import Serial
@@ -18,9 +17,11 @@ from exporter.discovery.usb_rules import Action, Decision, may_open
 from exporter.engine.fleet import UsbRecord
 from exporter.engine.usb_board import SHARES_KEPT, Board, Console, OpenPort
 from exporter.engine.usb_config import CONFIG_SECONDS, ConfigCommands
+from exporter.engine.usb_rows import FLOCK_NAMES, GONE, STAGING_NAMES, new_in, place_of, staged_state
 from exporter.engine.usb_twins import Twins
+from exporter.engine.usb_waiting import WaitingBoards
 from exporter.model import Reading
-from exporter.model_usb import UsbState, UsbStatus, UsbView
+from exporter.model_usb import UsbState, UsbStatus
 from exporter.protocols.nerdminer_shares import ShareEvent
 from exporter.store.database import Database
 from exporter.store.rows import MinerCommand, MinerRow
@@ -30,24 +31,6 @@ log = logging.getLogger(__name__)
 DRIVER: Final = "nerdminer"
 _TICK_SECONDS: Final = 1.0
 _MISSED_PERIODS: Final = 3
-#: What a board tells (`Board.told`) under the names of the flock's table and of the waiting devices'.
-_FLOCK_NAMES: Final[Mapping[str, str]] = MappingProxyType(
-    {"pool": "pool_url", "user": "wallet_address", "version": "nerdminer_vrs", "json": "last_config_json"}
-)
-_STAGING_NAMES: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "pool": "dumped_pool_url",
-        "user": "dumped_wallet_address",
-        "version": "dumped_firmware_version",
-        "json": "config_json",
-    }
-)
-_GONE: Final[dict[str, Any]] = {
-    "dev_path": None,
-    "port_path": None,
-    "status": UsbStatus.INACTIVE.value,
-    "state": UsbState.NOT_CONNECTED.value,
-}
 
 
 class UsbMiners(Protocol):
@@ -111,13 +94,21 @@ class UsbBoards:
         self._plugged: dict[str, tuple[UsbDevice, bool]] = {}
         #: Those of them that are or may be miners.
         self._boards: dict[str, Board] = {}
+        self.waiting = WaitingBoards(db, self._boards, self._let_go, self._count)
         #: Of miners that are unplugged: their counters go on when they are back.
         self._consoles: dict[str, Console] = {}
         self._shares: dict[str, deque[ShareEvent]] = {}
+        #: Told of single shares of miners (not of boards that wait to be named), each once.
+        self.on_shares: Callable[[int, tuple[ShareEvent, ...]], None] | None = None
         #: What a watch that is begun anew finds.
         self._found: dict[str, UsbDevice] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._running = False
+
+    @property
+    def plugged_in(self) -> int:
+        """How many boards are plugged in that are or may be miners; any thread."""
+        return len(self._boards)
 
     # --- life ---
 
@@ -188,9 +179,9 @@ class UsbBoards:
         with self._db.transaction():
             for row in self._db.miners.all():
                 if row.driver == DRIVER:
-                    self._miners.usb_row(self._db.miners.update(row.id, **_GONE))
+                    self._miners.usb_row(self._db.miners.update(row.id, **GONE))
             for device in self._db.unconfigured_devices.all():
-                self._db.unconfigured_devices.update(device.id, **_GONE)
+                self._db.unconfigured_devices.update(device.id, **GONE)
             self._commands.settle()
 
     def _tick(self) -> None:
@@ -216,9 +207,13 @@ class UsbBoards:
         """A device was unplugged: nothing of it is live from here on."""
         gone = self._plugged.pop(dev_path, None)
         board = self._boards.get(dev_path)
+        if gone is not None:
+            self.waiting.unplugged(gone[0])
         if gone is None or board is None:
             return
         self._let_go(board)
+        if (row := self._db.miners.get(board.miner_id or 0)) is not None:
+            log.warning("miner is unplugged", extra={"miner": row.key, "device": dev_path})
         for device, initial in tuple(self._plugged.values()):
             if device.port_path == gone[0].port_path and device.dev_path not in self._boards:
                 self._take(device, initial=initial)
@@ -226,11 +221,13 @@ class UsbBoards:
 
     def _take(self, device: UsbDevice, *, initial: bool) -> None:
         """Own a device that is or may be a miner."""
+        if self.waiting.is_dismissed(device):
+            return
         if self._twins.look((device, *(board.device for board in self._boards.values()))):
             self._tell_apart()
         identity = usb_identity(device, shared=self._twins.serials)
         row = self._row_of(device, identity)
-        decision = self._decision(device, row, initial=initial)
+        decision = self._decision(device, identity, row, initial=initial)
         where = {"device": device.dev_path, "miner": identity.key}
         if decision.action is Action.IGNORE:
             log.debug("left alone: %s", decision.reason, extra=where)
@@ -242,28 +239,45 @@ class UsbBoards:
         console = None if row is None else self._consoles.pop(row.key, None)
         shares = self._shares.setdefault(identity.key, deque(maxlen=SHARES_KEPT))
         board = Board(device, identity, console or self._new_console(), self._open_port, self._changed, shares)
+        board.on_shares = self._judged
         self._boards[device.dev_path] = board
         if row is not None:
             self._connect(board, row)
         else:
             self._stage(board, new=not initial)
+        self._follow(board, decision)
+
+    def _decision(self, device: UsbDevice, identity: UsbIdentity, row: MinerRow | None, *, initial: bool) -> Decision:
+        if row is not None and not row.enabled:
+            return Decision(Action.IGNORE, "the miner is retired")
+        return may_open(
+            device,
+            self._settings,
+            lambda _: row is not None,
+            plugged_in_while_running=not initial,
+            allowed_by_person=self.waiting.is_permitted(device, identity),
+        )
+
+    @staticmethod
+    def _follow(board: Board, decision: Decision) -> None:
+        """A port that is open stays so, also where it would not be opened any more."""
         if decision.action is Action.OPEN:
             board.open()
-
-    def _decision(self, device: UsbDevice, row: MinerRow | None, *, initial: bool) -> Decision:
-        return may_open(device, self._settings, lambda _: row is not None, plugged_in_while_running=not initial)
+        elif not board.is_wanted:
+            board.held_reason = decision.reason
 
     def _decide_anew(self, device: UsbDevice, *, initial: bool) -> None:
         board = self._boards.get(device.dev_path)
         if board is None:
             self._take(device, initial=initial)
             return
-        decision = self._decision(device, self._row_of(device, board.identity), initial=initial)
+        row = self._row_of(device, board.identity)
+        decision = self._decision(device, board.identity, row, initial=initial)
         if decision.action is Action.IGNORE:
             log.info("let go: %s", decision.reason, extra={"device": device.dev_path, "miner": board.identity.key})
             self._let_go(board)
-        elif decision.action is Action.OPEN:
-            board.open()
+        else:
+            self._follow(board, decision)
 
     def _row_of(self, device: UsbDevice, identity: UsbIdentity) -> MinerRow | None:
         """The miner that this board is."""
@@ -316,7 +330,7 @@ class UsbBoards:
             "state": None,
         }
         if new and identity.mac is None and identity.serial is None:
-            place |= dict.fromkeys(_STAGING_NAMES.values())
+            place |= dict.fromkeys(STAGING_NAMES.values())
         known = self._db.unconfigured_devices.by_key(identity.key)
         if known is not None:
             row = self._db.unconfigured_devices.update(known.id, **place)
@@ -333,7 +347,6 @@ class UsbBoards:
         row = None if board.miner_id is None else self._db.miners.get(board.miner_id)
         if row is not None:
             self._consoles[row.key] = board.console
-            log.warning("miner is unplugged", extra={"miner": row.key, "device": board.device.dev_path})
 
     # --- what a board tells ---
 
@@ -344,25 +357,26 @@ class UsbBoards:
             row = self._db.miners.get(board.miner_id)
             if row is None:  # it is being forgotten
                 return
-            now = {"status": view.status.value, "state": view.state.value, **_place(board, view)}
-            told = {_FLOCK_NAMES[name]: value for name, value in board.told.items()}
-            if changes := _new_in(row, now | told):
+            now = {"status": view.status.value, "state": view.state.value, **place_of(board, view)}
+            told = {FLOCK_NAMES[name]: value for name, value in board.told.items()}
+            if changes := new_in(row, now | told):
                 self._db.miners.update(row.id, **changes)
-            usb = UsbRecord(view, **_place(board, view))
+            usb = UsbRecord(view, **place_of(board, view))
             self._miners.usb_changed(row.id, usb, reading, _MISSED_PERIODS * board.console.period, board.trouble)
         elif board.waiting_id is not None:
             device = self._db.unconfigured_devices.get(board.waiting_id)
             if device is None:
                 return
-            now = {**_staged(view), **_place(board, view)}
-            told = {_STAGING_NAMES[name]: value for name, value in board.told.items()}
-            if changes := _new_in(device, now | told):
+            now = {**staged_state(view), **place_of(board, view)}
+            told = {STAGING_NAMES[name]: value for name, value in board.told.items()}
+            if changes := new_in(device, now | told):
                 self._db.unconfigured_devices.update(device.id, **changes)
 
     def _told(self, board: Board) -> None:
         self._changed(board, None)
 
     def _count(self) -> None:
+        self.waiting.look()
         self._on_count(len(self._db.unconfigured_devices), len(self._boards))
 
     # --- commands ---
@@ -371,7 +385,7 @@ class UsbBoards:
         """A waiting device was named: a board that is still plugged in goes on as this miner, as a re-connection."""
         board = next((board for board in self._boards.values() if board.identity.key == row.key), None)
         if board is None:
-            self._miners.usb_row(self._db.miners.update(row.id, **_GONE))
+            self._miners.usb_row(self._db.miners.update(row.id, **GONE))
         else:
             self._connect(board, row)
             board.open()
@@ -388,6 +402,17 @@ class UsbBoards:
                 self._changed(board, None)
         self._count()
 
+    def switched(self, miner_id: int) -> None:
+        """A miner was retired or taken back, managed or not any more: its port and what is shown follow."""
+        for device, initial in tuple(self._plugged.values()):
+            board = self._boards.get(device.dev_path)
+            row = None if board is not None else self._row_of(device, usb_identity(device, shared=self._twins.serials))
+            if (board.miner_id if board is not None else row.id if row is not None else None) == miner_id:
+                self._decide_anew(device, initial=initial)
+        if (board := self.board_of(miner_id)) is not None:
+            self._changed(board, None)
+        self._count()
+
     def get_config(self, miner_id: int) -> MinerCommand:
         """Have a miner tell its configuration; it is restarted for that. See `ConfigCommands.get_config`."""
         return self._commands.get_config(miner_id)
@@ -400,28 +425,13 @@ class UsbBoards:
         """The board of a miner while it is plugged in."""
         return next((board for board in self._boards.values() if board.miner_id == miner_id), None)
 
+    def _judged(self, board: Board, events: tuple[ShareEvent, ...]) -> None:
+        if board.miner_id is not None and self.on_shares is not None:
+            self.on_shares(board.miner_id, events)
+
     def shares_of(self, miner_id: int) -> tuple[ShareEvent, ...]:
         """Single shares of a miner that its pool judged since the program started, at most a thousand, newest last."""
         row, board = self._db.miners.get(miner_id), self.board_of(miner_id)
         if board is not None:
             return tuple(board.shares)
         return () if row is None else tuple(self._shares.get(row.key, ()))
-
-
-def _place(board: Board, view: UsbView) -> dict[str, str | None]:
-    """A board that is gone has no paths, also where its port tells that before its unplug is reported."""
-    if view.state is UsbState.NOT_CONNECTED:
-        return {"dev_path": None, "port_path": None}
-    return {"dev_path": board.device.dev_path, "port_path": board.device.port_path}
-
-
-def _staged(view: UsbView) -> dict[str, Any]:
-    """A waiting device never becomes `Active`: it stays at the last step until a person has named it."""
-    if view.status is UsbStatus.ACTIVE:
-        return {"status": UsbStatus.INITIALIZING.value, "state": UsbState.AUTHORIZE.value}
-    return {"status": view.status.value, "state": view.state.value}
-
-
-def _new_in(row: object, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of `values` that the row does not have already."""
-    return {name: value for name, value in values.items() if getattr(row, name) != value}

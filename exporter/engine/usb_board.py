@@ -36,6 +36,8 @@ _NOTHING_TO_TELL: Final = frozenset(
     }
 )
 SHARES_KEPT: Final = 1000
+#: Pieces of the console that are kept for a person to look at, some kilobytes.
+_PIECES_KEPT: Final = 128
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 
@@ -98,7 +100,10 @@ class Board:
         waiting_id: of its row among the waiting devices, None once it is a miner.
         wants_dump: nobody knows its configuration yet, so it may be reset once to tell it.
         shares: what the pool judged lately, newest last.
+        on_shares: told of each of them once, behind what else the same bytes told.
         trouble: why the port is not open, None while it is or was not tried.
+        recent: what the console printed lately with the Unix time, as it came; it may hold secrets.
+        held_reason: why nobody has tried to open the port, None once somebody has.
     """
 
     def __init__(
@@ -117,7 +122,10 @@ class Board:
         self.waiting_id: int | None = None
         self.wants_dump = False
         self.shares = shares
+        self.on_shares: Callable[[Board, tuple[ShareEvent, ...]], None] | None = None
         self.trouble: str | None = None
+        self.held_reason: str | None = None
+        self.recent: deque[tuple[float, bytes]] = deque(maxlen=_PIECES_KEPT)
         self._open_port = open_port
         self._on_change = on_change
         self._port: Port | None = None
@@ -129,6 +137,11 @@ class Board:
     @property
     def is_open(self) -> bool:
         return self._port is not None
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether the port is open or is to be."""
+        return self._port is not None or self._opening is not None
 
     @property
     def told(self) -> Mapping[str, str]:
@@ -148,6 +161,7 @@ class Board:
     def open(self) -> None:
         """Open the port and keep trying until it is open or `close` is called."""
         if self._opening is None and self._port is None:
+            self.held_reason = None
             self.console.plug(time.time())
             self._opening = self._spawn(self._open(), "open")
             self._on_change(self, None)
@@ -210,10 +224,15 @@ class Board:
 
     def _data(self, data: bytes) -> None:
         before = self.console.view, self.console.config_at
-        readings = self.console.feed(data, time.time())
-        self.shares.extend(self.console.take_shares())
+        now = time.time()
+        self.recent.append((now, data))
+        readings = self.console.feed(data, now)
+        judged = self.console.take_shares()
+        self.shares.extend(judged)
         if readings or before != (self.console.view, self.console.config_at):
             self._on_change(self, readings[-1] if readings else None)
+        if judged and self.on_shares is not None:
+            self.on_shares(self, judged)
 
     def _lost(self, error: PortError) -> None:
         """The port died under us. The unplug is usually reported as well; a board that is still there is reopened."""

@@ -36,7 +36,7 @@ class UsbMinersOfFlock:
             miner.state.last_error = trouble
         if usb.view.status is not UsbStatus.ACTIVE:
             self._silence(miner)
-        elif reading is not None:
+        elif reading is not None and row.managed and row.enabled:
             self._heard.take(miner, reading, expires_in)
             self._keep_identity(miner)
         else:

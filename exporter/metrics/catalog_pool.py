@@ -6,7 +6,7 @@ import re
 from typing import Any, Final
 
 from exporter.metrics import spec
-from exporter.metrics.scopes import POOL, counter, counters, gauge, gauges
+from exporter.metrics.scopes import POLL, POOL, counter, counters, gauge, gauges
 from exporter.metrics.spec import Labelled, MetricSpec
 from exporter.model import Pool
 
@@ -44,6 +44,14 @@ POOL_METRICS: Final[tuple[MetricSpec[Any], ...]] = (
     gauge("miner_pool_up", spec.BOOL, "1 if the firmware says the pool is alive.", POOL, lambda pool: pool.up),
     gauge("miner_pool_active", spec.BOOL, "1 for the pool that work is taken from.", POOL, lambda pool: pool.active),
     gauge("miner_pool_priority", spec.COUNT, "Order of the pool; 0 is the first.", POOL, lambda pool: pool.priority),
+    gauges(
+        "miner_pool_expected",
+        spec.BOOL,
+        "1 if the active pool's host and wallet are those of the linked wallet, 0 if not; absent without a link.",
+        POLL,
+        ("pool",),
+        lambda record: record.pools_expected,
+    ),
     counter(
         "miner_pool_shares_accepted_total",
         spec.COUNT,

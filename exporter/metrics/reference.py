@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 
 from exporter.metrics.catalog import CATALOGUE
+from exporter.metrics.catalog_wallet import WALLET_METRICS
 from exporter.metrics.selfmetrics import SELF_METRICS
 
 _INTRODUCTION = """\
@@ -33,6 +34,15 @@ Fee pools of a firmware's developer give no series. The label `user` of `miner_p
 | name | type | unit | labels | meaning |
 |---|---|---|---|---|
 """
+_WALLETS = """
+## Wallets
+
+`wallet` is the id of a tracked wallet, never its address. What a pool says of it vanishes ten minutes after the pool's
+last answer; see [Wallets](wallets.md).
+
+| name | type | unit | labels | meaning |
+|---|---|---|---|---|
+"""
 _OWN = """
 ## The exporter
 
@@ -50,9 +60,10 @@ def _lines() -> Iterator[str]:
         notes = "" if not spec.optional else f" Only with `metrics.collectors.{spec.optional}`."
         durable = " Durable." if spec.scope.durable else ""
         yield f"| `{spec.name}` | {spec.type} | {spec.unit.shown} | {labels} | {spec.help}{durable}{notes} |\n"
-    yield _OWN
-    for own in SELF_METRICS:
-        yield f"| `{own.name}` | {own.type} | {own.unit.shown} | {', '.join(own.labels)} | {own.help} |\n"
+    for heading, families in ((_WALLETS, WALLET_METRICS), (_OWN, SELF_METRICS)):
+        yield heading
+        for own in families:
+            yield f"| `{own.name}` | {own.type} | {own.unit.shown} | {', '.join(own.labels)} | {own.help} |\n"
 
 
 def markdown() -> str:

@@ -102,6 +102,15 @@ EXPOSITION_FAULTS: Final = _own(
     "Samples left out of the page: raised (no usable value) or duplicate (labels given twice); the log names them.",
     "kind",
 )
+COMMANDS: Final = _own(
+    "commands_total",
+    "counter",
+    COUNT,
+    "Commands sent to miners: confirmed, refused, unconfirmed, failed, interrupted.",
+    "driver",
+    "command",
+    "result",
+)
 
 #: Every family of the exporter itself, for the reference and the checks.
 SELF_METRICS: Final = (
@@ -122,6 +131,7 @@ SELF_METRICS: Final = (
     DRIVER_INFO,
     DRIVERS_REJECTED,
     EXPOSITION_FAULTS,
+    COMMANDS,
 )
 
 
@@ -180,6 +190,7 @@ class SelfMetrics:
         self._waiting: dict[str, int] = dict.fromkeys(discovery_methods, 0)
         self._discovery = {method: _Discovery() for method in discovery_methods}
         self._lag: Callable[[], float] | None = None
+        self._commands: dict[tuple[str, str, str], int] = {}
         self._reload: tuple[bool, float | None] | None = None
         self._drivers: tuple[tuple[str, str, str, str], ...] = ()
         self._rejected = 0
@@ -206,6 +217,11 @@ class SelfMetrics:
         polls.buckets[bisect.bisect_left(BUCKETS, seconds)] += 1
         if reason is not None:
             polls.failures[reason if reason in polls.failures else "internal"] += 1
+
+    def command_ended(self, driver: str, command: str, result: str) -> None:
+        """A command to a miner has ended; `result` is one of the words of `COMMANDS`."""
+        key = (driver, command, result)
+        self._commands = {**self._commands, key: self._commands.get(key, 0) + 1}
 
     def set_targets(self, targets: Mapping[tuple[str, str], int]) -> None:
         """Miners by (driver, source). A pair that was there before and is no more goes to 0."""
@@ -264,6 +280,7 @@ class SelfMetrics:
         yield _gauge(DRIVER_INFO, [(driver, 1) for driver in self._drivers])
         yield _gauge(DRIVERS_REJECTED, [((), self._rejected)])
         yield _counter(EXPOSITION_FAULTS, [((fault,), count) for fault, count in self._faults.items()])
+        yield _counter(COMMANDS, list(self._commands.items()))
 
     def _poll_families(self) -> Iterator[Metric]:
         every = list(self._polls.items())

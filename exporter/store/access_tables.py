@@ -71,6 +71,11 @@ class UiSessionsTable(RowTable[UiSession]):
             self._put(self._new_id(), row)
             return row
 
+    def extend(self, row_id: int, expires_at: float) -> None:
+        """Give a session another end. Raises `KeyError`."""
+        with self._journal.guard():
+            self._put(row_id, self._codec.change(self._existing(row_id), {"expires_at": expires_at}))
+
     def delete(self, row_id: int) -> None:
         """End a session, if it is there."""
         with self._journal.guard():

@@ -1,87 +1,59 @@
-"""``/api/miners``: the flock as JSON."""
+"""``/api/miners``: the flock, adding, changing and forgetting miners."""
 
 from __future__ import annotations
 
-from typing import Any, Final
+import time
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Response
+from flask_openapi3.blueprint import APIBlueprint
 
 from exporter.engine.client import EngineApi
-from exporter.engine.fleet import MinerRecord
-
-_LARGEST_PAGE: Final = 1000
-
-
-def miner_json(record: MinerRecord) -> dict[str, Any]:
-    """A miner as the API shows it; hash rates in H/s, times in Unix seconds."""
-    reading, identity = record.reading, record.identity
-    state = reading.state if reading is not None else None
-    document: dict[str, Any] = {
-        "id": record.id,
-        "name": record.name,
-        "miner": record.key,
-        "miner_type": record.driver,
-        "ip_address": record.address,
-        "mac_address": identity.mac,
-        "api_port": record.api_port,
-        "status": "online" if record.up else "offline",
-        "state": state.value if state is not None else None,
-        "managed": record.managed,
-        "enabled": record.enabled,
-        "auto_discovered": record.auto_discovered,
-        "created_at": record.created_at,
-        "last_seen": record.last_seen,
-        "make": identity.make,
-        "model": identity.model,
-        "firmware": identity.firmware,
-        "firmware_version": identity.firmware_version,
-        "hashrate": reading.hashrate if reading is not None else None,
-        "power": reading.power if reading is not None else None,
-        "labels": dict(record.labels),
-    }
-    if record.usb is not None:
-        document["usb"] = {
-            "status": record.usb.view.status.value,
-            "state": record.usb.view.state.value,
-            "dev_path": record.usb.dev_path,
-            "port_path": record.usb.port_path,
-        }
-    return document
+from onboarding_ui.api.miner_shapes import MinerAdd, MinerAnswer, MinerChange, MinerList, MinersQuery
+from onboarding_ui.api.selection import selected
+from onboarding_ui.api.shapes import COUNTED, LOCATED, MinerPath, answers, blueprint, made, nothing
+from onboarding_ui.api.summary import miner_json, one_miner_json, wallet_ids
 
 
-def _error(message: str, field: str | None, status: int) -> tuple[Response, int]:
-    return jsonify({"error": message, "field": field}), status
+def miners_api(engine: EngineApi) -> APIBlueprint:
+    """The blueprint."""
+    api = blueprint("miners", "Miners", "The miners of the flock.")
 
+    @api.get("/miners", summary="List miners", responses=answers(MinerList, headers=COUNTED))
+    def list_miners(query: MinersQuery) -> Response:
+        """Miners with their latest figures. Retired ones are left out unless asked for."""
+        now = time.monotonic()
+        records = selected(engine.snapshot().miners, query, now)
+        linked = wallet_ids(engine)
+        page = records[query.offset : query.offset + query.limit]
+        listed = [miner_json(record, linked.get(record.id, ()), now) for record in page]
+        return made(listed, X_Total_Count=str(len(records)))
 
-def _bounded(name: str, default: int, largest: int) -> int:
-    text = request.args.get(name)
-    if text is None:
-        return default
-    if not text.isascii() or not text.isdigit() or int(text) > largest:
-        raise ValueError(name)
-    return int(text)
+    @api.post(
+        "/miners",
+        summary="Add a miner by address",
+        responses=answers(MinerAnswer, 201, errors=(409,), description="The new miner.", headers=LOCATED),
+    )
+    def add_miner(body: MinerAdd) -> Response:
+        """The miner is asked who it is at once. One that does not answer is kept where `miner_type` is given.
+        Addresses outside private networks are refused unless the configuration allows them."""
+        row = engine.miners.add(body.ip_address, port=body.api_port, driver=body.miner_type, name=body.name)
+        return made(one_miner_json(engine, row.id), 201, Location=f"/api/miners/{row.id}")
 
+    @api.get("/miners/<int:miner_id>", summary="Show a miner", responses=answers(MinerAnswer))
+    def get_miner(path: MinerPath) -> Response:
+        """A miner with its latest figures, retired ones too."""
+        return made(one_miner_json(engine, path.miner_id))
 
-def miners_api(engine: EngineApi) -> Blueprint:
-    """The blueprint of the API."""
-    api = Blueprint("miners_api", __name__, url_prefix="/api")
+    @api.patch("/miners/<int:miner_id>", summary="Change a miner", responses=answers(MinerAnswer, errors=(409,)))
+    def change_miner(path: MinerPath, body: MinerChange) -> Response:
+        """Names are unique in the flock. `managed` false: listed, not polled; `enabled` false: retired and hidden."""
+        engine.miners.change(path.miner_id, body.model_dump(exclude_unset=True))
+        return made(one_miner_json(engine, path.miner_id))
 
-    @api.get("/miners")
-    def miners() -> Response | tuple[Response, int]:
-        try:
-            limit, offset = _bounded("limit", _LARGEST_PAGE, _LARGEST_PAGE), _bounded("offset", 0, 10**9)
-        except ValueError as error:
-            return _error(f"must be a whole number, at most {_LARGEST_PAGE} for limit", str(error), 400)
-        records = [record for record in engine.snapshot().miners if record.enabled]
-        response = jsonify([miner_json(record) for record in records[offset : offset + limit]])
-        response.headers["X-Total-Count"] = str(len(records))
-        return response
-
-    @api.get("/miners/<int:miner_id>")
-    def miner(miner_id: int) -> Response | tuple[Response, int]:
-        for record in engine.snapshot().miners:
-            if record.id == miner_id:
-                return jsonify(miner_json(record))
-        return _error(f"no miner has the id {miner_id}", "id", 404)
+    @api.delete("/miners/<int:miner_id>", summary="Forget a miner", responses=answers(status=204))
+    def forget_miner(path: MinerPath) -> Response:
+        """It comes back as a new one when it is found again; retire it (`enabled` false) to keep it away."""
+        engine.miners.forget(path.miner_id)
+        return nothing()
 
     return api

@@ -83,7 +83,7 @@ miners:
 serial: {enabled: off, open: known, ports: [/dev/ttyUSB0], match: [303A:1001, "1-1.*"], ignore: [10c4:ea60]}
 udp: {nmminer_port: null}
 intervals: {discovery_seconds: 60, status_seconds: 2.5, telemetry_seconds: 120, shares_seconds: 1}
-http: {addr: ":8081"}
+http: {addr: ":8081", allowed_hosts: [Flock.Home, proxy]}
 metrics: {addr: "[::1]:9878", collectors: {chips: true, pool_user: yes}}
 control: {enabled: false, require_max_preset: true}
 drivers: {path: ./mine, vnish_create_api_key: false}
@@ -111,6 +111,7 @@ prometheus: {url: "http://127.0.0.1:9090/"}
     )  # fmt: skip
     assert settings.udp.nmminer_port is None
     assert dataclasses.astuple(settings.intervals) == (60, 2.5, 120, 1)
+    assert settings.http.allowed_hosts == ("flock.home", "proxy")
     assert (settings.http.addr, settings.metrics.addr) == (Listen("", 8081), Listen("::1", 9878))
     assert settings.metrics.collectors == Collectors(True, True)
     assert dataclasses.astuple(settings.control) == (False, True)
@@ -162,7 +163,7 @@ def _settings_of(section, default, path=()):
         value = getattr(default, field.name)
         if dataclasses.is_dataclass(value) and not isinstance(value, Listen):
             yield from _settings_of(section, value, (*path, field.name))
-        elif field.name != "miners":
+        elif field.name not in ("miners", "hosts"):
             yield "FLOCKWATCH_" + "_".join((*path, field.name)).upper()
 
 
@@ -241,7 +242,7 @@ def test_what_needs_a_restart():
         old,
         database=dataclasses.replace(old.database, path=Path("other.json")),
         udp=dataclasses.replace(old.udp, nmminer_port=None),
-        http=dataclasses.replace(old.http, addr=Listen("", 1)),
+        http=dataclasses.replace(old.http, addr=Listen("", 1), allowed_hosts=("flock.home",)),
         metrics=dataclasses.replace(old.metrics, addr=Listen("", 2)),
         drivers=dataclasses.replace(old.drivers, path=Path("mine")),
     )
@@ -249,6 +250,7 @@ def test_what_needs_a_restart():
         "database.path",
         "udp.nmminer_port",
         "http.addr",
+        "http.allowed_hosts",
         "metrics.addr",
         "drivers.path",
     )

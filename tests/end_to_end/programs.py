@@ -282,7 +282,8 @@ def complaints(done):
 
 @contextlib.contextmanager
 def prometheus(folder, target="", jobs=""):
-    """A real Prometheus that scrapes `target` every second, or by `jobs`; yields a function that runs a query."""
+    """A real Prometheus that scrapes `target` every second, or by `jobs`; yields a function that runs a query; its
+    `url` is where Prometheus listens."""
     binary = shutil.which("prometheus")
     assert binary, "prometheus is missing; run tests/install-packages"
     folder.mkdir(parents=True, exist_ok=True)
@@ -300,6 +301,7 @@ def prometheus(folder, target="", jobs=""):
         answer = httpx.get(f"http://127.0.0.1:{port}/api/v1/query", params={"query": expression}, timeout=10)
         return answer.raise_for_status().json()["data"]["result"]
 
+    query.url = f"http://127.0.0.1:{port}"
     try:
         server.wait_for_line("Server is ready to receive web requests")
         yield query

@@ -115,6 +115,32 @@ def test_labels_of_networks_come_and_go_with_the_configuration(program, simulato
     program.until(lambda page: site(page) is None, "the label to go")
 
 
+def test_labels_that_a_person_gives_stand_on_every_miner_until_they_are_taken_away(program, simulator):
+    program.start()
+    program.until_found(len(simulator.devices))
+    miner = next(m for m in httpx.get(f"{program.ui}/api/miners", timeout=10).json() if m["status"] == "online")
+
+    def label(rack):
+        url = f"{program.ui}/api/miners/{miner['id']}"
+        assert httpx.patch(url, json={"labels": {"rack": rack}}, timeout=30).status_code == 200
+
+    def racks(page):
+        return {dict(labels)["miner"]: dict(labels).get("rack") for labels in page.values("miner_info")}
+
+    label("4")
+    shown = racks(program.page())
+    assert shown[miner["miner"]] == "4"
+    assert len(shown) == len(simulator.devices)
+    assert {rack for key, rack in shown.items() if key != miner["miner"]} == {""}  # the same names on all of them
+    assert post_reload(program).status_code == 200
+    assert racks(program.page())[miner["miner"]] == "4"
+    program.stop()
+    program.start()
+    program.until(lambda page: racks(page).get(miner["miner"]) == "4", "the label after a start")
+    label(None)
+    assert set(racks(program.page()).values()) == {None}
+
+
 # --- one program for each database --------------------------------------------------------------------------------
 
 

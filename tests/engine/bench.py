@@ -17,6 +17,7 @@ from exporter.drivers.api import Answer, Driver, HttpRequest, Identification, Sp
 from exporter.drivers.fields import as_table, count, text
 from exporter.drivers.loader import DriverSet, LoadedDriver
 from exporter.drivers.manifest import Manifest
+from exporter.engine.discover import Discovery
 from exporter.engine.engine import Engine
 from exporter.engine.exchange import Exchange
 from exporter.engine.login import Candidate
@@ -241,10 +242,10 @@ def settings_of(**changes):
 class EngineBench:
     """A running engine whose discovery is driven by hand."""
 
-    def __init__(self, folder, hosts=None, drivers=None, passwords=(), **changes):
+    def __init__(self, folder, hosts=None, drivers=None, passwords=(), page=None, **changes):
         self.db = Database.open(folder / "flockwatch.json", flush_delay=0.01)
         self.hosts = hosts or Hosts()
-        self.page, self.meter = Page(), Meter()
+        self.page, self.meter = Page() if page is None else page, Meter()
         self.drivers = drivers or driver_set(RigDriver(), ToasterDriver())
         self.settings = settings_of(**changes)
         self.passwords = list(passwords)
@@ -309,10 +310,10 @@ def bench(folder, monkeypatch, **options):
     monkeypatch.setattr(search_module, "neighbour_macs", lambda: made.macs)
     monkeypatch.setattr("exporter.engine.heard.neighbour_macs", lambda: made.macs)
     monkeypatch.setattr(search_module.arp, "can_sweep", lambda: False)
-    monkeypatch.setattr("exporter.engine.engine.settle", lambda: None)
+    monkeypatch.setattr("exporter.engine.discover.settle", lambda: None)
     # The periodic cycle stays out of the way.
-    monkeypatch.setattr(Engine, "_discover_forever", _nothing)
-    monkeypatch.setattr("exporter.engine.engine.local_interfaces", lambda: ())
+    monkeypatch.setattr(Discovery, "run_forever", _nothing)
+    monkeypatch.setattr("exporter.engine.discover.local_interfaces", lambda: ())
     made = EngineBench(folder, **options)
     made.scanned = []
     made.macs = {}

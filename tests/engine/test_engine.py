@@ -10,7 +10,7 @@ import pytest
 from exporter.config import FixedMiner, Subnet
 from exporter.discovery.networks import SearchNetwork
 from exporter.drivers.api import Answer, Auth, HttpRequest, Identification, Specificity
-from exporter.engine.engine import STRANGER_SECONDS, UNSURE_SECONDS
+from exporter.engine.discover import STRANGER_SECONDS, UNSURE_SECONDS
 from exporter.errors import ConnectionRefused, RequestTimeoutError, UsageError
 from exporter.model import Identity
 from tests.engine.bench import HALL, RigDriver, at, driver_set, mac, run
@@ -59,9 +59,9 @@ def test_a_host_that_is_no_miner_is_left_alone_and_asked_again_later(tmp_path, m
         assert not {at(3), at(4)} & set(bench.scanned)
         await bench.search(everything=True)
         assert {at(3), at(4)} <= set(bench.scanned)
-        alone = bench.engine._left_alone
+        alone = bench.engine.discovery._left_alone
         assert alone[at(3)] - alone[at(4)] == pytest.approx(STRANGER_SECONDS - UNSURE_SECONDS)
-        bench.engine._left_alone = {address: until - UNSURE_SECONDS - 1 for address, until in alone.items()}
+        bench.engine.discovery._left_alone = {address: until - UNSURE_SECONDS - 1 for address, until in alone.items()}
         await bench.search()
         assert at(4) in bench.scanned
         assert at(3) not in bench.scanned
@@ -76,9 +76,9 @@ def test_hosts_that_are_left_alone_are_forgotten_in_time(tmp_path, monkeypatch):
         bench.hosts.hosts[at(3)] = {}
         await bench.search()
         bench.hosts.hosts.clear()
-        bench.engine._left_alone[at(3)] -= STRANGER_SECONDS + 1
+        bench.engine.discovery._left_alone[at(3)] -= STRANGER_SECONDS + 1
         await bench.search()
-        assert bench.engine._left_alone == {}
+        assert bench.engine.discovery._left_alone == {}
 
     run(tmp_path, monkeypatch, story)
 
@@ -573,7 +573,7 @@ def test_rescan_of_an_offline_miner_looks_for_it(tmp_path, monkeypatch):
         bench.hosts.hosts.clear()
         await bench.flock.clear_address(miner, at(1))
         bench.hosts.put(at(4), mac=mac(1))
-        bench.engine._left_alone[at(4)] = float("inf")
+        bench.engine.discovery._left_alone[at(4)] = float("inf")
         await bench.engine.rescan(miner.row.id)
         await bench.settle()
         assert bench.record(mac(1)).address == at(4)
@@ -710,10 +710,10 @@ def test_the_discovery_loop_survives_a_failure_and_hurries_when_track_was_lost(t
                 bench.flock.lost_track.set()
 
         monkeypatch.setattr("exporter.engine.tasks.RESTART_SECONDS", 0.01)
-        monkeypatch.setattr("exporter.engine.engine._LEAST_PAUSE", 0.01)
-        monkeypatch.setattr(bench.engine, "search", search)
+        monkeypatch.setattr("exporter.engine.discover._LEAST_PAUSE", 0.01)
+        monkeypatch.setattr(bench.engine.discovery, "search", search)
         bench.flock.lost_track.clear()
-        bench.engine._tasks.forever(bench.engine._discover_forever, "discovery")
+        bench.engine.tasks.forever(bench.engine.discovery.run_forever, "discovery")
         async with asyncio.timeout(20):
             while len(cycles) < 5:
                 bench.flock.lost_track.set()

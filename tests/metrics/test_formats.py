@@ -21,7 +21,7 @@ ALL = RenderOptions(chips=True, pool_user=True, label_names=("rack", "site"))
 def whole_page(openmetrics: bool) -> str:
     """Miners and exporter, as /metrics joins them."""
     store, own = PageStore(ALL), SelfMetrics()
-    store.publish(record(1, reading=full_reading(), usb=USB))
+    store.publish(record(1, reading=full_reading(), usb=USB, pools_expected=((("0",), True),)))
     store.publish(record(2, up=False, reading=None))
     own.poll_begun("bitaxe")
     own.poll_ended("bitaxe", 0.2, "timeout")

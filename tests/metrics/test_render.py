@@ -32,7 +32,8 @@ def shown(**reading: object) -> dict[str, float]:
 
 
 def test_a_full_reading_fills_the_catalogue():
-    text = page_of(record(reading=full_reading(), usb=USB), options=RenderOptions(chips=True))
+    full = record(reading=full_reading(), usb=USB, pools_expected=((("0",), True),))
+    text = page_of(full, options=RenderOptions(chips=True))
     assert names_in(text) == {family.name for family in CATALOGUE}
 
 

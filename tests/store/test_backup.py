@@ -9,6 +9,7 @@ from exporter.errors import StoreError, UsageError
 from exporter.store import files
 from exporter.store.backup import backup_bytes, restore, write_backup
 from exporter.store.database import Database
+from exporter.store.migrations import MIGRATIONS, SCHEMA_VERSION
 from exporter.store.secret import Secret
 
 
@@ -103,7 +104,7 @@ def test_restoring_is_refused_while_the_program_runs(path, saved):
         (lambda text: text[:-20], "not readable as JSON"),
         (lambda text: "", "is empty"),
         (lambda text: "{}", "not a Flockwatch database"),
-        (lambda text: text.replace('"schema_version":1', '"schema_version":9'), "newer Flockwatch"),
+        (lambda text: text.replace(f'"schema_version":{SCHEMA_VERSION}', '"schema_version":9'), "newer Flockwatch"),
         (lambda text: text.replace('"driver":"vnish"', '"driver":null'), "row 1: driver: text expected"),
         (lambda text: text.replace('"miners"', '"minors"'), "unknown table 'minors'"),
     ],
@@ -123,8 +124,9 @@ def test_a_backup_of_an_older_schema_is_migrated_when_it_is_opened(path, saved):
             row["name"] = "migrated"
         return document
 
-    restore(saved, path, migrations=[rename])
-    with Database.open(path, migrations=[rename]) as database:
+    newer = [*MIGRATIONS, rename]
+    restore(saved, path, migrations=newer)
+    with Database.open(path, migrations=newer) as database:
         assert [row.name for row in database.miners.all()] == ["migrated"]
 
 

@@ -26,7 +26,8 @@ def break_rows(document):
 
 @pytest.fixture
 def old_path(tmp_path):
-    with Database.open(tmp_path / "flock.json") as database:
+    """A file of the first schema, as the first released program wrote it."""
+    with Database.open(tmp_path / "flock.json", migrations=[]) as database:
         database.miners.insert(key="a", driver="vnish")
         database.miners.insert(key="b", driver="bitaxe", name="B")
         database.miners.delete(database.miners.insert(key="c", driver="bitaxe").id)
@@ -66,7 +67,7 @@ def test_a_migration_that_makes_nonsense_changes_nothing(old_path):
     with pytest.raises(StoreError, match="unknown field 'colour'"):
         Database.open(old_path, migrations=[break_rows])
     assert old_path.read_bytes() == before
-    Database.open(old_path).close()
+    Database.open(old_path, migrations=[]).close()
 
 
 def test_an_earlier_copy_is_not_overwritten(old_path):
@@ -80,8 +81,20 @@ def test_a_newer_schema_is_refused(old_path):
     Database.open(old_path, migrations=[name_everybody]).close()
     before = old_path.read_bytes()
     with pytest.raises(StoreError, match=r"flock\.json: written by a newer Flockwatch \(schema 2, this one knows 1\)"):
-        Database.open(old_path)
+        Database.open(old_path, migrations=[])
     assert old_path.read_bytes() == before
+
+
+def test_a_file_of_the_first_schema_gets_the_tables_of_wallets_and_access(old_path):
+    before = old_path.read_bytes()
+    with Database.open(old_path) as database:
+        assert [row.key for row in database.miners.all()] == ["a", "b"]
+        assert database.wallets.insert(name="w", currency="BTC", address="bc1qexample").id == 1
+        assert len(database.miner_configs) == len(database.api_tokens) == len(database.ui_sessions) == 0
+        assert database.ui_password.get() is None
+    assert old_path.with_name("flock.json.before-v2").read_bytes() == before
+    with Database.open(old_path) as database:
+        assert [row.name for row in database.wallets.all()] == ["w"]
 
 
 def test_migrate_is_pure():

@@ -6,6 +6,7 @@ import pytest
 from exporter.errors import StoreError
 from exporter.model import Identity, ModelInfo, Preset
 from exporter.store.database import Database
+from exporter.store.migrations import SCHEMA_VERSION
 from exporter.store.rows import Credential, DuplicateKey, MinerRow
 from exporter.store.secret import Secret
 from exporter.units import HashesPerSecond, UnixSeconds, Watts
@@ -59,6 +60,7 @@ FULL = {
     "model_alias": "s19jpro",
     "details": {"variant": "1.2"},
     "labels": {"site": "hall-1"},
+    "own_labels": {"rack": "3"},
     "muted_until": UnixSeconds(9e9),
     "dev_path": "/dev/ttyACM0",
     "attrs_idVendor": "303a",
@@ -288,7 +290,7 @@ def test_settings_tell_one_from_true_and_are_copies(database):
         ('"driver":"vnish"', '"driver":"vnish","id":3', "unknown field 'id'"),
         ('"key":"b"', '"key":"a"', "table miners, row 2: key a belongs to row 1 already"),
         ('"meta"', '"meter"', "no schema version"),
-        ('"schema_version":1', '"schema_version":true', "no schema version"),
+        (f'"schema_version":{SCHEMA_VERSION}', '"schema_version":true', "no schema version"),
         ('"miners": {', '"pools": {"1":{}},\n"miners": {', "unknown table 'pools'"),
         ('"value":1', '"value":1', None),
     ],

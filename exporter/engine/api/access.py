@@ -25,6 +25,10 @@ class AccessApi(Protocol):
 
     def add_session(self, token_hash: Secret, created_at: float, expires_at: float) -> UiSession: ...
 
+    def extend_session(self, token_hash: str, expires_at: float) -> None:
+        """Let a session that is used live longer, if it is there."""
+        ...
+
     def end_session(self, token_hash: str) -> None:
         """End a session, if it is there."""
         ...

@@ -31,11 +31,19 @@ class StatusPoint:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One line of a chart: (Unix seconds, value) pairs; `name` is hashrate, temperature, power, fan_speed, accepted."""
+    """One line of a chart.
+
+    Attributes:
+        name: hashrate, temperature, power, fan_speed, accepted.
+        unit: of the values: H/s, degC, W, rpm, 1.
+        points: (Unix seconds, value) pairs, oldest first, at most about 300. Where nothing is known there is no point.
+        step: seconds from one point to the next; where two are further apart than three steps the line is broken.
+    """
 
     name: str
     unit: str
     points: tuple[tuple[float, float], ...]
+    step: float = 0.0
 
 
 class HistoryApi(Protocol):

@@ -44,6 +44,7 @@ class DriverView:
     source: str
     sha256: str | None
     error: str | None = None
+    default_port: int | None = None
 
 
 class ProgramApi(Protocol):

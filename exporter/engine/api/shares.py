@@ -43,7 +43,7 @@ class SharePage:
 
 @dataclass(frozen=True, slots=True)
 class ShareSums:
-    """Counts over a time; `best_difficulty` over single shares."""
+    """Counts over a time from `since` on; `best_difficulty` over single accepted shares."""
 
     accepted: int
     rejected: int
@@ -82,5 +82,9 @@ class SharesApi(Protocol):
     def sums(self, *, wallet_id: int | None = None, miner_id: int | None = None, hours: float = 24.0) -> ShareSums: ...
 
     def export(self, since: float | None = None, until: float | None = None) -> Iterator[bytes]:
-        """All shares as lines of JSON, oldest first."""
+        """All shares on disk, archive included, as pieces of whole lines of JSON, in the order they were logged.
+
+        Raises:
+            StoreError: a file cannot be read; also while the pieces are taken.
+        """
         ...

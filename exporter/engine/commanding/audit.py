@@ -1,0 +1,125 @@
+"""The log of commands: appended to a file beside the database before anything is sent, and kept in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import json
+import logging
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from exporter.engine.api.commands import CommandRun
+from exporter.errors import StoreError
+from exporter.store.files import PRIVATE_MODE, make_parents
+from exporter.units import UnixSeconds
+
+log = logging.getLogger(__name__)
+
+#: Commands that are kept in memory.
+KEPT: Final = 1000
+#: The file is moved to ``<name>.1`` when it has grown to this, in place of the one before.
+LARGEST_FILE: Final = 8 << 20
+_FIELDS: Final = {one.name for one in dataclasses.fields(CommandRun)}
+
+
+def log_of(database: Path) -> Path:
+    """The file of the log, beside the database and named after it, whose lock guards both."""
+    return database.with_name(f"{database.stem}.commands.jsonl")
+
+
+class AuditLog:
+    """Commands by id. Lives on the engine's loop; the disk is written in a thread, in order.
+
+    Args:
+        path: of the file of JSON lines (mode 0600). A command has a line for its start and one for each change.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._runs: dict[int, CommandRun] = {}
+        self._turn = asyncio.Lock()
+        self._next_id = 1
+
+    def load(self) -> None:
+        """Read what earlier runs of the program logged; commands that had not ended are "interrupted"."""
+        for path in (self._path.with_name(f"{self._path.name}.1"), self._path):
+            with contextlib.suppress(FileNotFoundError):
+                for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+                    self._take(line, f"{path}:{number}")
+        for run in tuple(self._runs.values()):
+            if run.state == "running":
+                words = "the program ended before the command did"
+                self._runs[run.id] = dataclasses.replace(run, state="interrupted", words=words)
+
+    def _take(self, line: bytes, place: str) -> None:
+        try:
+            fields = json.loads(line)
+            run = CommandRun(**{name: value for name, value in fields.items() if name in _FIELDS})
+            row_id = int(run.id)
+        except (ValueError, TypeError, AttributeError) as error:
+            log.warning("%s: this line of the log of commands cannot be read: %s", place, error)
+            return
+        self._next_id = max(self._next_id, row_id + 1)
+        self._keep(run)
+
+    def get(self, run_id: int) -> CommandRun | None:
+        return self._runs.get(run_id)
+
+    def recent(self, miner_id: int | None = None) -> tuple[CommandRun, ...]:
+        """Newest first."""
+        runs = reversed(tuple(self._runs.values()))
+        return tuple(run for run in runs if miner_id is None or run.miner_id == miner_id)
+
+    async def begin(self, **fields: Any) -> CommandRun:
+        """Log that a command begins; it is on the disk on return.
+
+        Raises:
+            StoreError: it cannot be logged, so it must not be sent.
+        """
+        run = CommandRun(id=self._next_id, state="running", started_at=UnixSeconds(time.time()), **fields)
+        self._next_id += 1
+        await self._append(run)
+        self._keep(run)
+        return run
+
+    async def end(self, run: CommandRun, state: str, words: str | None, after: Mapping[str, Any]) -> CommandRun:
+        """Log how a command ended. A disk that fails now is told in the program's log: the command was sent."""
+        ended = dataclasses.replace(run, state=state, words=words, after=after, ended_at=UnixSeconds(time.time()))
+        self._keep(ended)
+        try:
+            await self._append(ended)
+        except StoreError as error:
+            log.error("the end of command %d is not on disk: %s", run.id, error)  # noqa: TRY400 - one line
+        return ended
+
+    def _keep(self, run: CommandRun) -> None:
+        self._runs[run.id] = run
+        while len(self._runs) > KEPT:
+            del self._runs[next(iter(self._runs))]
+
+    async def _append(self, run: CommandRun) -> None:
+        line = json.dumps(dataclasses.asdict(run), ensure_ascii=False).encode() + b"\n"
+        async with self._turn:
+            await asyncio.to_thread(self._write, line)
+
+    def _write(self, line: bytes) -> None:
+        try:
+            make_parents(self._path)
+            with contextlib.suppress(FileNotFoundError):
+                if self._path.stat().st_size + len(line) > LARGEST_FILE:
+                    os.replace(self._path, self._path.with_name(f"{self._path.name}.1"))
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, PRIVATE_MODE)
+            try:
+                size = os.fstat(descriptor).st_size
+                torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"  # a crash in mid-write
+                os.write(descriptor, b"\n" + line if torn else line)
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise StoreError(f"{self._path}: the command cannot be logged: {error.strerror or error}") from error

@@ -1,0 +1,245 @@
+"""Takes orders for miners: checks them, notes them, carries them out one at a time for each miner."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, Protocol, TypeVar
+
+from exporter.config import Settings
+from exporter.drivers.api import Answers, DecodeContext, Driver
+from exporter.drivers.commands import CommandContext, CommandRefused, Plan, Tunes, TuningRange
+from exporter.drivers.loader import DriverSet
+from exporter.engine.api.commands import CommandRun, Offers, Order
+from exporter.engine.commanding.audit import AuditLog
+from exporter.engine.commanding.device import Device
+from exporter.engine.commanding.offers import offers_of
+from exporter.engine.commanding.planning import Limits, make_plan, public_values
+from exporter.engine.commanding.runner import Outcome, Runner
+from exporter.engine.commanding.summary import summary
+from exporter.engine.exchange import Exchange
+from exporter.engine.flock import Flock, talks_by_itself
+from exporter.engine.isolation import is_trusted, run_driver
+from exporter.engine.miner import Miner, record_of
+from exporter.engine.sessions import Sessions
+from exporter.engine.tasks import Tasks
+from exporter.errors import (
+    FlockwatchError,
+    ForbiddenError,
+    InternalError,
+    MinerError,
+    TakenError,
+    UnavailableError,
+    UnknownError,
+)
+from exporter.model import ModelInfo
+from exporter.store.database import Database
+
+T = TypeVar("T")
+
+CONTROL_OFF: Final = "control is switched off: control.enabled is false in targets.yml"
+
+
+class CommandMeter(Protocol):
+    """The self metric of commands."""
+
+    def command_ended(self, driver: str, command: str, result: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """What the desk works with; settings and drivers change at a reload."""
+
+    db: Database
+    flock: Flock
+    exchange: Exchange
+    sessions: Sessions
+    settings: Callable[[], Settings]
+    drivers: Callable[[], DriverSet]
+    meter: CommandMeter
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """An order that was found possible."""
+
+    miner: Miner
+    device: Device
+    driver: Driver
+    context: CommandContext
+    plan: Plan
+
+
+class CommandDesk:
+    """See the module. Lives on the engine's loop."""
+
+    def __init__(self, shop: Shop, audit: AuditLog) -> None:
+        self._shop = shop
+        self.audit = audit
+        self._busy: set[int] = set()
+        self._ended: dict[int, asyncio.Event] = {}
+        self._tasks = Tasks()
+
+    @property
+    def enabled(self) -> bool:
+        return self._shop.settings().control.enabled
+
+    async def stop(self) -> None:
+        """Give up what runs; the log says so at the next start."""
+        await self._tasks.stop()
+
+    # --- what is offered ---
+
+    async def offers(self, miner_id: int) -> Offers:
+        """See `CommandsApi.offers`."""
+        miner = self._miner(miner_id)
+        try:
+            driver, device, context = self._approach(miner)
+            ranges = await self._ranges(driver, device, context)
+            return await self._of_driver(driver, offers_of, driver, context, ranges, self._limits(miner))
+        except (ForbiddenError, UnavailableError, MinerError) as error:
+            return Offers(reason=str(error))
+
+    # --- one command ---
+
+    async def start(self, miner_id: int, order: Order, who: str, bulk_id: int | None = None) -> CommandRun:
+        """See `CommandsApi.start`."""
+        miner = self._miner(miner_id)
+        if miner_id in self._busy:
+            raise TakenError("another command runs on this miner; wait for its end")
+        self._busy.add(miner_id)
+        try:
+            job = await self._prepare(miner, order)
+            record = record_of(miner)
+            run = await self.audit.begin(
+                miner_id=miner_id,
+                miner=record.key,
+                name=record.name,
+                command=order.command,
+                values=public_values(order),
+                who=who,
+                effect=job.plan.effect,
+                before=summary(record.reading),
+                bulk_id=bulk_id,
+            )
+        except BaseException:
+            self._busy.discard(miner_id)
+            raise
+        self._ended[run.id] = asyncio.Event()
+        self._tasks.spawn(self._carry_out(job, run), f"command {run.id}")
+        return run
+
+    async def effect(self, miner_id: int, order: Order) -> str:
+        """What an order would do, without doing it. Raises as `start`."""
+        miner = self._miner(miner_id)
+        return (await self._prepare(miner, order)).plan.effect
+
+    async def wait(self, run_id: int, seconds: float) -> CommandRun | None:
+        """The command once it has ended, or as it is after `seconds`."""
+        ended = self._ended.get(run_id)
+        if ended is not None:
+            try:
+                async with asyncio.timeout(seconds):
+                    await ended.wait()
+            except TimeoutError:
+                return self.audit.get(run_id)
+        return self.audit.get(run_id)
+
+    async def _carry_out(self, job: _Job, run: CommandRun) -> None:
+        outcome = Outcome("interrupted", "the program ended before the command did")
+        try:
+            trusted = is_trusted(self._shop.drivers(), job.driver.driver_type)
+            outcome = await Runner(job.device, job.driver, trusted=trusted).run(job.plan, job.context.reading)
+        finally:
+            self._busy.discard(run.miner_id)
+            self._shop.meter.command_ended(job.driver.driver_type, run.command, outcome.state)
+            await self.audit.end(run, outcome.state, outcome.words, summary(outcome.after))
+            self._ended.pop(run.id).set()
+
+    # --- getting ready ---
+
+    def _miner(self, miner_id: int) -> Miner:
+        if not self.enabled:
+            raise ForbiddenError(CONTROL_OFF)
+        miner = self._shop.flock.get(miner_id)
+        if miner is None:
+            raise UnknownError(f"no miner has the id {miner_id}")
+        return miner
+
+    def _approach(self, miner: Miner) -> tuple[Driver, Device, CommandContext]:
+        row, shop = miner.row, self._shop
+        if not (row.enabled and row.managed):
+            raise ForbiddenError("the miner is retired or only listed; manage it first")
+        driver = shop.drivers().drivers.get(row.driver)
+        if driver is None:
+            raise UnavailableError(f"there is no driver {row.driver} now; see the drivers page")
+        poller = miner.poller
+        alone = talks_by_itself(driver, row)
+        if not shop.flock.is_alive(miner) or row.address is None or (poller is None and not alone):
+            raise UnavailableError("the miner does not answer now")
+        known = () if poller is None else shop.sessions.candidates(poller.session, row.id)
+        reading = miner.stream[0] if miner.stream is not None else poller.reading() if poller is not None else None
+        context = CommandContext(
+            DecodeContext(time.time(), miner.state.identity, miner.state.details),
+            reading=reading,
+            model=self._model(miner),
+            web_username=(known[0].username or driver.default_username) if known else None,
+            web_password=known[0].password.reveal() if known else None,
+        )
+        return driver, Device(miner, None if alone else poller, shop.exchange, row.address), context
+
+    async def _prepare(self, miner: Miner, order: Order) -> _Job:
+        driver, device, context = self._approach(miner)
+        ranges = await self._ranges(driver, device, context) if order.command == "tuning" else ()
+        try:
+            plan = await self._of_driver(driver, make_plan, driver, order, context, ranges, self._limits(miner))
+        except CommandRefused as error:
+            raise ForbiddenError(str(error)) from error
+        except MinerError as error:
+            raise UnavailableError(str(error)) from error
+        return _Job(miner, device, driver, context, plan)
+
+    async def _ranges(self, driver: Driver, device: Device, context: CommandContext) -> tuple[TuningRange, ...]:
+        if not isinstance(driver, Tunes):
+            return ()
+        try:
+            reads = await self._of_driver(driver, driver.tuning_reads, context)
+            answers = await device.ask(reads) if reads else Answers({})
+            return await self._of_driver(driver, driver.decode_tuning, answers, context)
+        except CommandRefused:
+            return ()
+        except MinerError as error:
+            raise UnavailableError(f"the miner does not tell its ranges: {error}") from error
+
+    async def _of_driver(self, driver: Driver, function: Callable[..., T], *arguments: object) -> T:
+        """Call what calls the driver, with its errors and ours told apart."""
+        trusted = is_trusted(self._shop.drivers(), driver.driver_type)
+        outcome: T | FlockwatchError = await run_driver(_told, function, *arguments, trusted=trusted, owner=driver)
+        if isinstance(outcome, FlockwatchError):
+            raise outcome
+        return outcome
+
+    def _model(self, miner: Miner) -> ModelInfo | None:
+        alias = miner.row.model_alias
+        row = None if alias is None else self._shop.db.models.get(alias)
+        if row is None:
+            return None
+        return ModelInfo(row.alias, row.name, row.algorithm, row.boards, row.chips_per_board, row.presets)
+
+    def _limits(self, miner: Miner) -> Limits:
+        alias = miner.row.model_alias
+        row = None if alias is None else self._shop.db.models.get(alias)
+        require = self._shop.settings().control.require_max_preset
+        return Limits(None if row is None else row.max_preset, require)
+
+
+def _told(function: Callable[..., T], *arguments: Any) -> T | FlockwatchError:
+    """The result, or the error that was raised on purpose (others are the driver's fault and go on)."""
+    try:
+        return function(*arguments)
+    except InternalError:
+        raise
+    except FlockwatchError as error:
+        return error

@@ -1,0 +1,138 @@
+"""Carries out one plan: reads, writes, then looks at the miner until the effect is seen or the time is over."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, Protocol, TypeVar
+
+from exporter.drivers.api import Answer, Answers, HttpRequest, Request
+from exporter.drivers.commands import CommandRefused, Evidence, Plan, Write
+from exporter.engine.commanding.device import AMBIGUOUS, words_of
+from exporter.engine.isolation import run_driver
+from exporter.errors import AuthError, MinerError
+from exporter.model import Reading
+
+T = TypeVar("T")
+
+_FIRST_PAUSE: Final = 1.0
+_LONGEST_PAUSE: Final = 5.0
+
+
+class Commanded(Protocol):
+    """See `device.Device`."""
+
+    async def ask(self, requests: tuple[Request, ...]) -> Answers: ...
+
+    async def write(self, write: Write) -> Answer | None: ...
+
+    async def look(self, reads: tuple[Request, ...]) -> tuple[Reading | None, Answers]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a command ended ("confirmed", "refused", "unconfirmed" or "failed"), why, and what was seen last."""
+
+    state: str
+    words: str | None = None
+    after: Reading | None = None
+
+
+class Runner:
+    """Runs the plans of one driver.
+
+    Args:
+        trusted: whether the driver is one of ours; functions of a user's run in a worker thread.
+        owner: the driver.
+    """
+
+    def __init__(self, device: Commanded, owner: Any, *, trusted: bool) -> None:
+        self._device = device
+        self._owner = owner
+        self._trusted = trusted
+
+    async def run(self, plan: Plan, before: Reading | None) -> Outcome:
+        """Carry out `plan`. Whatever goes wrong is an outcome; nothing is sent twice unless it is safe to."""
+        try:
+            writes = await self._call(plan.writes, await self._device.ask(plan.reads))
+        except MinerError as error:
+            return _ended_by(error)
+        doubt: str | None = None
+        answers: dict[str, Answer] = {}
+        for write in writes:
+            try:
+                answer = await self._send(write)
+            except AMBIGUOUS as error:
+                doubt = str(error)  # it may have acted: the effect tells
+                break
+            except MinerError as error:
+                return _ended_by(error)
+            if answer is not None:
+                answers[write.request.key] = answer
+        try:
+            await self._call(plan.check, Answers(answers))
+            _check_statuses(writes, answers)
+        except MinerError as error:
+            return _ended_by(error)
+        return await self._confirm(plan, before, doubt)
+
+    async def _send(self, write: Write) -> Answer | None:
+        try:
+            return await self._device.write(write)
+        except AMBIGUOUS:
+            if not write.repeatable:
+                raise
+        return await self._device.write(write)
+
+    async def _confirm(self, plan: Plan, before: Reading | None, doubt: str | None) -> Outcome:
+        until = time.monotonic() + plan.limit_seconds
+        pause, went_away = _FIRST_PAUSE, False
+        after: Reading | None = None
+        await asyncio.sleep(min(plan.settle_seconds, plan.limit_seconds))
+        while True:
+            reading, answers = await self._device.look(plan.confirm_reads)
+            if reading is None:
+                went_away = True
+            else:
+                after = reading
+                went_away = went_away or _restarted(before, reading)
+                try:
+                    if await self._call(plan.confirmed, Evidence(before, reading, answers, went_away)):
+                        return Outcome("confirmed", None, after)
+                except MinerError as error:
+                    return Outcome("failed", str(error), after)
+            left = until - time.monotonic()
+            if left <= 0.0:
+                break
+            await asyncio.sleep(min(pause, left))
+            pause = min(pause * 1.5, _LONGEST_PAUSE)
+        if doubt is not None:
+            return Outcome("failed", doubt, after)
+        if reading is None:
+            return Outcome("failed", f"the miner did not answer again within {plan.limit_seconds:g} s", after)
+        words = f"the miner did not say no, and within {plan.limit_seconds:g} s the effect was not seen"
+        return Outcome("unconfirmed", words, after)
+
+    async def _call(self, function: Callable[..., T], *arguments: object) -> T:
+        return await run_driver(function, *arguments, trusted=self._trusted, owner=self._owner)
+
+
+def _restarted(before: Reading | None, after: Reading) -> bool:
+    return (
+        before is not None and before.uptime is not None and after.uptime is not None and after.uptime < before.uptime
+    )
+
+
+def _ended_by(error: MinerError) -> Outcome:
+    refused = isinstance(error, CommandRefused | AuthError)
+    return Outcome("refused" if refused else "failed", str(error))
+
+
+def _check_statuses(writes: tuple[Write, ...], answers: dict[str, Answer]) -> None:
+    """An HTTP status that is no success is a refusal, where the driver has not said so in better words."""
+    for write in writes:
+        answer = answers.get(write.request.key)
+        if answer is not None and isinstance(write.request, HttpRequest) and not 200 <= answer.status < 300:
+            raise CommandRefused(words_of(answer) or f"{write.request.key}: status {answer.status}")

@@ -1,0 +1,1 @@
+"""Pool adapters: one file ``<name>_pool.py`` each. See `api` for the contract."""

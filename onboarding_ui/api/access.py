@@ -1,0 +1,175 @@
+"""Device passwords and tokens: lists that never show a secret."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Literal
+
+from flask import Response
+from flask_openapi3.blueprint import APIBlueprint
+from pydantic import BaseModel, Field, RootModel
+
+from exporter.engine.client import EngineApi
+from exporter.errors import FieldError
+from exporter.store.rows import Credential
+from exporter.store.secret import Secret
+from onboarding_ui.api.shapes import Answer, Body, Id, UnixTime, answers, blueprint, extras, made, nothing, told_all
+from onboarding_ui.auth.tokens import new_token
+
+
+class CredentialEntry(Body):
+    """A device password to try."""
+
+    id: Id | None = Field(None, description="Of the entry whose password stays, where `password` is null.")
+    driver: str = Field(min_length=1, max_length=64, description="A `miner_type`, or * for all.")
+    cidr: str | None = Field(None, max_length=64, description="Only in this network; null for all.")
+    username: str | None = Field(None, max_length=64, description="Null for the driver's own.")
+    password: str | None = Field(None, max_length=256, description="Null keeps the one that is stored.")
+
+
+class CredentialsPut(Body):
+    """The whole list, in the order in which it is tried."""
+
+    model_config = extras(
+        example={
+            "credentials": [
+                {"id": 1, "driver": "vnish", "cidr": "10.1.0.0/22", "password": None},
+                {"driver": "antminer", "username": "root", "password": "a new one"},
+            ]
+        }
+    )
+
+    credentials: list[CredentialEntry] = Field(max_length=256)
+
+
+class CredentialAnswer(Answer):
+    """A device password that is tried, without itself."""
+
+    id: int
+    driver: str
+    cidr: str | None
+    username: str | None
+    password: None = Field(description="Never shown.")
+
+
+class CredentialsAnswer(Answer):
+    """Device passwords, in the order in which they are tried."""
+
+    credentials: list[CredentialAnswer]
+
+
+class TokenPath(BaseModel):
+    """The token."""
+
+    token_id: Id = Field(description="Id of a token.", json_schema_extra={"example": 1})
+
+
+class TokenAnswer(Answer):
+    """A token, without itself."""
+
+    id: int
+    name: str
+    scope: Literal["read", "full"]
+    created_at: float | None
+    expires_at: float | None
+
+
+class TokenList(RootModel[list[TokenAnswer]]):
+    """Tokens."""
+
+
+class NewTokenAnswer(TokenAnswer):
+    """A token that was just made."""
+
+    token: str = Field(description="Shown now and never again.")
+
+
+class TokenAdd(Body):
+    """A token to make."""
+
+    model_config = extras(example={"name": "Grafana", "scope": "read"})
+
+    name: str = Field(min_length=1, max_length=64)
+    scope: Literal["read", "full"] = "read"
+    expires_at: UnixTime | None = Field(None, description="Null: until it is revoked.")
+
+
+def merged(entries: Sequence[CredentialEntry], stored: Sequence[Credential]) -> list[Credential]:
+    """The list with the stored passwords where an entry keeps its own.
+
+    Raises:
+        FieldError: an entry has neither a password nor the id of one that is stored.
+    """
+    kept = {credential.id: credential.password for credential in stored}
+    made_of = []
+    for place, entry in enumerate(entries):
+        password = kept.get(entry.id or 0) if entry.password is None else Secret(entry.password)
+        if password is None:
+            field = f"credentials.{place}.password"
+            raise FieldError(f"{field}: is needed for a new entry; null keeps that of the entry named by id", field)
+        made_of.append(Credential(entry.driver, password, entry.cidr or None, entry.username or None))
+    return made_of
+
+
+def credentials_answer(credentials: Sequence[Credential]) -> Response:
+    """The list without the passwords."""
+    listed = [
+        CredentialAnswer(id=one.id, driver=one.driver, cidr=one.cidr, username=one.username, password=None)
+        for one in credentials
+    ]
+    return made(CredentialsAnswer(credentials=listed).model_dump(mode="json"))
+
+
+def access_api(engine: EngineApi) -> APIBlueprint:
+    """The blueprint."""
+    api = blueprint("access", "Access", "Device passwords, and tokens for this API.")
+
+    @api.get("/settings/credentials", summary="List device passwords", responses=answers(CredentialsAnswer))
+    def list_credentials() -> Response:
+        """In the order in which they are tried; no password is shown."""
+        return credentials_answer(engine.program.credentials())
+
+    @api.put("/settings/credentials", summary="Replace device passwords", responses=answers(CredentialsAnswer))
+    def put_credentials(body: CredentialsPut) -> Response:
+        """Miners that refused their password are tried again."""
+        wanted = merged(body.credentials, engine.program.credentials())
+        return credentials_answer(engine.program.set_credentials(wanted))
+
+    @api.get("/tokens", summary="List tokens", responses=answers(TokenList))
+    def list_tokens() -> Response:
+        """Only hashes are kept, so no token is shown."""
+        listed = [
+            {name: getattr(one, name) for name in ("id", "name", "scope", "created_at", "expires_at")}
+            for one in engine.access.tokens()
+        ]
+        return told_all(TokenAnswer, listed)
+
+    @api.post(
+        "/tokens",
+        summary="Make a token",
+        responses=answers(NewTokenAnswer, 201, errors=(409,), description="The token, this once."),
+    )
+    def add_token(body: TokenAdd) -> Response:
+        """`read` allows GET requests, `full` everything."""
+        if body.expires_at is not None and body.expires_at <= time.time():
+            raise FieldError("expires_at: must lie in the future", "expires_at")
+        text, token_hash = new_token()
+        row = engine.access.add_token(body.name, token_hash, body.scope, body.expires_at)
+        document = {
+            "id": row.id,
+            "name": row.name,
+            "scope": row.scope,
+            "created_at": row.created_at,
+            "expires_at": row.expires_at,
+            "token": text,
+        }
+        return made(document, 201)
+
+    @api.delete("/tokens/<int:token_id>", summary="Revoke a token", responses=answers(status=204))
+    def revoke_token(path: TokenPath) -> Response:
+        """It is refused from now on."""
+        engine.access.revoke_token(path.token_id)
+        return nothing()
+
+    return api

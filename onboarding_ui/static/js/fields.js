@@ -1,0 +1,81 @@
+// What fields of a form hold, and errors beside them.
+
+/**
+ * The value of a field as its data-type says:
+ * "number", "bool", "json", "null-if-empty", "epoch" (a local date and time as Unix seconds); text without one.
+ * An empty number, json or epoch is null.
+ */
+export function valueOf(field) {
+  const type = field.dataset.type ?? (field.type === "checkbox" ? "bool" : "text");
+  if (type === "bool") return field.type === "checkbox" ? field.checked : field.value === "true";
+  const text = field.value;
+  if (text === "" && type !== "text") return null;
+  if (type === "number") return Number(text);
+  if (type === "json") return JSON.parse(text);
+  if (type === "epoch") return Math.round(new Date(text).getTime() / 1000);
+  return text;
+}
+
+/** Put `value` into `target` under `name`; "labels.site" makes {labels: {site: value}}. */
+export function setPath(target, name, value) {
+  const parts = name.split(".");
+  const last = parts.pop();
+  let place = target;
+  for (const part of parts) place = place[part] ??= {};
+  place[last] = value;
+  return target;
+}
+
+/** The named fields of a form as an object. */
+export function collect(form) {
+  const body = {};
+  for (const field of form.elements) {
+    if (!field.name || field.disabled || field.type === "submit" || field.type === "button") continue;
+    if (field.type === "radio" && !field.checked) continue;
+    setPath(body, field.name, valueOf(field));
+  }
+  return body;
+}
+
+/** The place for an error of a field; made after the field where the page has none. */
+function errorPlace(field) {
+  const own = (field.getAttribute("aria-describedby") ?? "")
+    .split(/\s+/)
+    .filter(Boolean)
+    .map((id) => document.getElementById(id))
+    .find((found) => found?.classList.contains("field-error"));
+  if (own) return own;
+  const place = document.createElement("p");
+  place.className = "field-error";
+  place.id = `${field.id || `field-${crypto.getRandomValues(new Uint32Array(1))[0]}`}-error`;
+  (field.closest("label") ?? field).after(place);
+  field.setAttribute("aria-describedby", `${field.getAttribute("aria-describedby") ?? ""} ${place.id}`.trim());
+  return place;
+}
+
+/** Say beside a field what is wrong with it. The API's "name: is empty" needs no name there. */
+export function showError(field, message) {
+  const place = errorPlace(field);
+  const words = message.replace(/^[\w.]+: /, "");
+  place.textContent = words.charAt(0).toUpperCase() + words.slice(1);
+  place.hidden = false;
+  field.setAttribute("aria-invalid", "true");
+}
+
+/** Take the error of a field away. */
+export function clearError(field) {
+  if (field.getAttribute("aria-invalid") !== "true") return;
+  field.removeAttribute("aria-invalid");
+  const place = errorPlace(field);
+  place.textContent = "";
+  place.hidden = true;
+}
+
+/** The field of a form that an error names: the name itself, or the first one below it ("labels" -> "labels.site"). */
+export function fieldNamed(form, name) {
+  if (!name) return null;
+  const fields = [...form.elements].filter((field) => field.name && field.type !== "hidden");
+  return (
+    fields.find((field) => field.name === name) ?? fields.find((field) => field.name.startsWith(`${name}.`)) ?? null
+  );
+}

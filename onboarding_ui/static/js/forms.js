@@ -1,0 +1,109 @@
+// <form data-api="POST /api/...">, <button data-api="...">, and buttons that open a dialog.
+//
+// data-done: where to go on success: a URL ({id} is taken from the answer), "reload", or "close" for the dialog around it.
+// data-send="query": the fields go into the query string, not into a JSON body.
+import { ApiError, parseCall, send } from "./api.js";
+import { confirmed } from "./dialog.js";
+import { clearError, collect, fieldNamed, showError } from "./fields.js";
+import { announce, keep } from "./messages.js";
+import { refresh } from "./live.js";
+
+function finish(element, data) {
+  const done = element.dataset.done;
+  const toast = element.dataset.toast;
+  if (done && done !== "close" && done !== "refresh") {
+    if (toast) keep(toast);
+    if (done === "reload") location.reload();
+    else location.assign(done.replace(/\{(\w+)\}/g, (_, name) => encodeURIComponent(data?.[name] ?? "")));
+    return;
+  }
+  element.closest("dialog")?.close();
+  if (toast) announce(toast);
+  refresh();
+}
+
+function refused(form, error) {
+  const field = fieldNamed(form, error.field);
+  if (!field) return announce(error.message, "bad");
+  showError(field, error.message);
+  field.focus();
+}
+
+async function submit(form, button) {
+  const { method, path } = parseCall(form.dataset.api);
+  for (const field of form.elements) clearError(field);
+  let body;
+  try {
+    body = collect(form);
+  } catch (error) {
+    return announce(`The form cannot be sent: ${error.message}`, "bad");
+  }
+  let target = path;
+  if (form.dataset.send === "query") {
+    const query = new URLSearchParams(Object.entries(body).filter(([, value]) => value !== null && value !== ""));
+    target = query.size ? `${path}?${query}` : path;
+    body = undefined;
+  }
+  if (form.dataset.confirm && !(await confirmed(form.dataset.confirm, button?.textContent))) return;
+  form.setAttribute("aria-busy", "true");
+  if (button) button.disabled = true;
+  try {
+    const { data } = await send(method, target, body);
+    for (const field of form.elements) settle(field);
+    form.dispatchEvent(new CustomEvent("api:done", { bubbles: true, detail: data }));
+    finish(form, data);
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    if (button) button.disabled = false; // before the focus moves
+    refused(form, error);
+  } finally {
+    form.removeAttribute("aria-busy");
+    if (button) button.disabled = false;
+  }
+}
+
+// What was sent is the stored value from now on; passwords leave the page.
+function settle(field) {
+  if (field.type === "password") field.value = "";
+  else if (field.type === "checkbox") field.defaultChecked = field.checked;
+  else if ("defaultValue" in field) field.defaultValue = field.value;
+  else if (field.options) for (const option of field.options) option.defaultSelected = option.selected;
+}
+
+async function press(button) {
+  const { method, path } = parseCall(button.dataset.api);
+  if (button.dataset.confirm && !(await confirmed(button.dataset.confirm, button.textContent))) return;
+  const body = button.dataset.body === undefined ? undefined : JSON.parse(button.dataset.body);
+  button.disabled = true;
+  button.setAttribute("aria-busy", "true");
+  try {
+    const { data } = await send(method, path, body);
+    button.dispatchEvent(new CustomEvent("api:done", { bubbles: true, detail: data }));
+    finish(button, data);
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    announce(error.message, "bad");
+  } finally {
+    button.disabled = false;
+    button.removeAttribute("aria-busy");
+  }
+}
+
+document.addEventListener("submit", (event) => {
+  const form = event.target.closest("form[data-api]");
+  if (!form) return;
+  event.preventDefault();
+  if (form.getAttribute("aria-busy") !== "true") submit(form, event.submitter);
+});
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("button[data-api]");
+  if (button) press(button);
+});
+
+document.addEventListener("input", (event) => clearError(event.target));
+
+// A form of filters is sent as soon as one of its choices changes.
+document.addEventListener("change", (event) => {
+  if (event.target.matches("form[data-auto] select, form[data-auto] input[type=checkbox]")) event.target.form.requestSubmit();
+});

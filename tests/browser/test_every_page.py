@@ -1,0 +1,61 @@
+"""Every page in both themes and on a phone: nothing serious for axe-core, nothing wider than the screen, pictures."""
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from tests.browser.chromium import PHONE
+from tests.browser.pages import EMPTY, PAGES
+from tests.ui.fake_engine import FakeEngine
+
+ALL = {**PAGES, **EMPTY}
+
+
+@pytest.fixture
+def engine(request):
+    parameters = request.node.callspec.params if hasattr(request.node, "callspec") else {}
+    return FakeEngine(empty=parameters.get("name") in EMPTY)
+
+
+def serious(page):
+    """What axe-core finds serious or critical on a page: rule, and the places."""
+    found = Axe().run(page).response["violations"]
+    return [
+        (one["id"], one["help"], [node["html"][:200] for node in one["nodes"]][:5])
+        for one in found
+        if one["impact"] in ("serious", "critical")
+    ]
+
+
+def unfold(page):
+    """Open everything that can be unfolded, so that it is checked as well."""
+    page.evaluate("for (const each of document.querySelectorAll('details')) each.open = true")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("name", ALL)
+def test_a_page_is_fit_for_everybody(window, served, name, theme):
+    shown = window(served, theme=theme)
+    assert shown.open(ALL[name]) == 200
+    shown.keep(f"{name}-{theme}")
+    unfold(shown.page)
+    assert serious(shown.page) == []
+    assert shown.overflow() == 0
+
+    shown.page.set_viewport_size(PHONE)
+    assert shown.open(ALL[name]) == 200
+    shown.keep(f"{name}-{theme}-phone")
+    unfold(shown.page)
+    assert shown.overflow() == 0
+
+
+def test_the_colours_a_person_chose_stay(window, served):
+    shown = window(served, theme="light")
+    shown.open("/wallets")
+    shown.page.get_by_label("Colours").select_option("dark")
+    ground = "getComputedStyle(document.body).backgroundColor"
+    dark = shown.page.evaluate(ground)
+    shown.open("/models")
+    assert shown.page.evaluate(ground) == dark
+    assert shown.page.locator("html").get_attribute("data-theme") == "dark"
+    shown.page.get_by_label("Colours").select_option("auto")
+    assert shown.page.evaluate(ground) != dark

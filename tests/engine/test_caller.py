@@ -1,0 +1,103 @@
+"""The way onto the engine's loop for other threads."""
+
+import asyncio
+import threading
+
+import pytest
+
+from exporter.engine.api.caller import EngineCaller
+from exporter.errors import FlockwatchError, UnavailableError, UsageError
+
+
+@pytest.fixture
+def running():
+    """(caller, stop), the loop running on a thread of its own."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+
+    def stop():
+        if not loop.is_closed():
+
+            def cancel_all():
+                for task in asyncio.all_tasks(loop):
+                    task.cancel()
+                loop.call_later(0.05, loop.stop)
+
+            loop.call_soon_threadsafe(cancel_all)
+            thread.join(10)
+            loop.close()
+
+    yield EngineCaller(loop), stop
+    stop()
+
+
+async def where():
+    return threading.get_ident()
+
+
+def test_calls_run_on_the_loops_thread_and_answers_cross_over(running):
+    caller, _ = running
+    threads = {caller.call(where) for _ in range(3)}
+    assert len(threads) == 1
+    assert threading.get_ident() not in threads
+
+
+def test_errors_cross_over(running):
+    caller, _ = running
+
+    async def refuse():
+        raise UsageError("no miner has the id 99")
+
+    with pytest.raises(UsageError, match="99"):
+        caller.call(refuse)
+
+
+def test_an_answer_that_does_not_come_is_not_waited_for_and_its_work_is_cancelled(running):
+    caller, _ = running
+    cancelled = threading.Event()
+
+    async def forever():
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+
+    with pytest.raises(UnavailableError, match=r"within 0\.05 s"):
+        caller.call(forever, 0.05)
+    assert cancelled.wait(10)
+
+
+def test_a_time_out_of_the_work_itself_is_its_own_error(running):
+    caller, _ = running
+
+    async def late():
+        raise TimeoutError("the device")
+
+    with pytest.raises(TimeoutError, match="the device"):
+        caller.call(late)
+
+
+def test_who_waits_while_the_engine_stops_is_told(running):
+    caller, stop = running
+    outcome = []
+    begun = threading.Event()
+
+    async def forever():
+        begun.set()
+        await asyncio.Event().wait()
+
+    def call():
+        try:
+            caller.call(forever)
+        except FlockwatchError as error:
+            outcome.append(str(error))
+
+    waiting = threading.Thread(target=call)
+    waiting.start()
+    assert begun.wait(10)
+    stop()
+    waiting.join(10)
+    assert outcome == ["the engine is stopping"]
+    with pytest.raises(UnavailableError, match="has stopped"):
+        caller.call(where)

@@ -1,0 +1,1 @@
+"""Prometheus rules, Alertmanager and what goes with them, with the real programs."""
