@@ -17,8 +17,9 @@ from onboarding_ui.figures import duration, plain, scaled
 
 WIDTH: Final = 600
 HEIGHT: Final = 120
-#: A line is broken where the next value is later than this many times the usual distance.
+#: A line is broken where the next value is later than this many times the usual distance, or the series' own step.
 _GAP: Final = 2.5
+_GAP_STEPS: Final = 3.0
 #: More points than a chart has room for are thinned, keeping the extremes.
 _MOST_POINTS: Final = 600
 _STEPS: Final = (1.0, 2.0, 2.5, 5.0, 10.0)
@@ -31,6 +32,8 @@ _TITLES: Final = {
     "accepted": "Shares accepted",
 }
 
+#: How the units of series are written.
+_WRITTEN: Final = {"degC": "°C", "1": ""}
 #: Units that take a prefix.
 _PREFIXED: Final = ("H/s", "W", "J")
 
@@ -69,15 +72,16 @@ def value_words(value: float, unit: str) -> str:
     return plain(value, unit, 0 if unit in ("", "rpm") else 1)
 
 
-def pieces(points: Sequence[Point]) -> list[list[Point]]:
-    """Points in order of time, cut where there is a hole."""
+def pieces(points: Sequence[Point], step: float = 0.0) -> list[list[Point]]:
+    """Points in order of time, cut where there is a hole; `step` is their distance in seconds, 0 where not known."""
     if not points:
         return []
     steps = sorted(later[0] - earlier[0] for earlier, later in itertools.pairwise(points))
     usual = steps[len(steps) // 2] if steps else 0.0
+    longest = step * _GAP_STEPS or usual * _GAP
     parts = [[points[0]]]
     for earlier, later in itertools.pairwise(points):
-        if later[0] - earlier[0] > usual * _GAP:
+        if later[0] - earlier[0] > longest:
             parts.append([])
         parts[-1].append(later)
     return parts
@@ -103,9 +107,9 @@ def scale(lowest: float, highest: float, intervals: int = _INTERVALS) -> tuple[f
     """
     if lowest >= 0 and (lowest <= highest * 0.5 or highest == 0):
         lowest = 0.0
-    span = highest - lowest or abs(highest) * 0.1 or 1.0
-    if span < abs(highest) * 0.02:  # a straight line stays in the middle
-        middle, span = (lowest + highest) / 2, abs(highest) * 0.02
+    span = highest - lowest
+    if span <= abs(highest) * 0.02:  # a straight line stays in the middle
+        middle, span = (lowest + highest) / 2, abs(highest) * 0.02 or 1.0
         lowest, highest = middle - span / 2, middle + span / 2
     power = 10.0 ** math.floor(math.log10(span / intervals))
     for factor in (*_STEPS, 20.0):
@@ -149,11 +153,12 @@ def chart_of(series: Series, now: float, seconds: float) -> Chart | None:
         x, y = (point[0] - start) / seconds * WIDTH, HEIGHT - (point[1] - bottom) / (top - bottom) * HEIGHT
         return round(x, 1), round(y, 1)
 
-    parts = [[place(point) for point in thinned(piece)] for piece in pieces(points)]
+    parts = [[place(point) for point in thinned(piece)] for piece in pieces(points, series.step)]
     drawn = [" ".join(f"{x},{y}" for x, y in part) for part in parts if len(part) > 1]
     ends = [(part[0][0], part[-1][0]) for part in parts if len(part) > 1]
     title = _TITLES.get(series.name, series.name)
-    low, high, last = (value_words(value, series.unit) for value in (lowest, highest, latest))
+    unit = _WRITTEN.get(series.unit, series.unit)
+    low, high, last = (value_words(value, unit) for value in (lowest, highest, latest))
     holes = f", with {len(parts) - 1} gap{'s' if len(parts) > 2 else ''}" if len(parts) > 1 else ""
     return Chart(
         name=series.name,
@@ -161,7 +166,7 @@ def chart_of(series: Series, now: float, seconds: float) -> Chart | None:
         lines=tuple(drawn),
         areas=tuple(f"{first},{HEIGHT} {line} {end},{HEIGHT}" for line, (first, end) in zip(drawn, ends, strict=True)),
         dots=tuple(part[0] for part in parts if len(part) == 1),
-        y_words=axis_words(bottom, top, series.unit),
+        y_words=axis_words(bottom, top, unit),
         x_words=_time_words(seconds),
         latest=last,
         lowest=low,

@@ -72,7 +72,7 @@ def _step(deviation: float, steps: tuple[float, ...], words: str) -> Step:
 
 
 def _signed(words: str, deviation: float) -> str:
-    return words if deviation < 0 else f"+{words}"
+    return f"+{words}" if deviation > 0 and any(digit in "123456789" for digit in words) else words
 
 
 def _cell(chip: Chip, mean_rate: float | None, mean_heat: float | None) -> Cell:

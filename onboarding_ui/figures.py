@@ -28,12 +28,13 @@ def plain(value: float | None, unit: str = "", digits: int = 0) -> str:
     """`value` as it is, with thin groups of thousands ("41 980 W"); an en dash where it is unknown."""
     if value is None:
         return UNKNOWN
-    return f"{value:,.{digits}f} {unit}".replace(",", "\u202f").rstrip()
+    rounded = round(value, digits) or 0.0  # no "-0"
+    return f"{rounded:,.{digits}f} {unit}".replace(",", "\u202f").rstrip()
 
 
 def percent(value: float | None, digits: int = 0) -> str:
     """A ratio in percent: 0.973 -> "97 %"; an en dash where it is unknown."""
-    return UNKNOWN if value is None else f"{value * 100:.{digits}f} %"
+    return UNKNOWN if value is None else f"{round(value * 100, digits) or 0.0:.{digits}f} %"
 
 
 def age(then: float | None, now: float | None = None) -> str:

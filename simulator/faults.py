@@ -22,6 +22,7 @@ FAULTS: Final[Mapping[str, str]] = {
     "html": "200 with an HTML page instead of the answer",
     "truncated_json": "a complete message whose JSON ends early",
     "too_large": "an answer of `size` bytes",
+    "ignores_writes": "says yes to every documented write and changes nothing",
 }
 #: Seconds used where a fault is switched on without its own.
 DEFAULT_SECONDS: Final[Mapping[str, float]] = {"slow": 3.0, "reboot": 5.0, "stale_keepalive": 0.05}

@@ -203,6 +203,8 @@ class Simulation:
         logger.debug("%s: fault %s", address, fault.name)
         if fault.name == "auth" and fault.password is not None:
             host.device.change_password(fault.password)
+        elif fault.name == "ignores_writes":
+            host.device.obeys = False
         elif fault.name in ("vanish", "reboot"):
             await self._silence(host)
             if fault.name == "reboot":
@@ -221,6 +223,7 @@ class Simulation:
             host.timer = None
         if fault.name == "auth" and fault.password is not None:
             host.device.change_password(None)
+        host.device.obeys = True
         host.gate.fault = None
         if fault.name == "half_open":
             self._drop_connections(host)

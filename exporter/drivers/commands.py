@@ -113,12 +113,14 @@ class CommandContext:
         decode: as for reading.
         reading: the last reading; None where the miner does not answer now (then most commands are refused).
         model: what the miner's model offers; None where it is not known.
+        address: where the miner is, for messages that must name it; None where it is not known.
         web_password: of the device, for the few commands that carry it inside (Avalon `setpool`); None where not known.
     """
 
     decode: DecodeContext
     reading: Reading | None = None
     model: ModelInfo | None = None
+    address: str | None = None
     web_username: str | None = None
     web_password: str | None = field(default=None, repr=False)
 

@@ -26,6 +26,9 @@ _CASHADDR: Final = frozenset(
 _URIS: Final = {coin.uri: coin.ticker for coin in COINS.values() if coin.uri is not None}
 #: Ways of payment that some pools want in front of the address.
 _PAYMENTS: Final = frozenset({"solo", "pplns", "pps", "fpps", "prop", "party"})
+#: "bc1", "ltc1": how addresses begin that nobody calls an account.
+_SHORTEST_BECH32: Final = 14
+_BEGINNINGS: Final = tuple(f"{coin.bech32}1" for coin in COINS.values() if coin.bech32 is not None)
 #: "+1024", "/1000+5": difficulties that the miner asks for.
 _DIFFICULTY: Final = re.compile(r"(?:/\d+(?:\.\d+)?)?\+\d+(?:\.\d+)?$", re.ASCII)
 
@@ -56,13 +59,18 @@ def split_user(user: str | None) -> PoolUser:
     head = _HEAD.match(rest)
     account = prefix + (head[0] if head else "")
     tail = rest[len(account) - len(prefix) :]
-    if prefix or len(account) >= _SHORTEST_ADDRESS or possible_addresses(account):
+    if prefix or _is_meant_as_address(account):
         worker = _DIFFICULTY.sub("", tail)
         if currency is not None:
             worker = worker.partition("#")[0]  # a referral code of multi-coin pools
         return PoolUser(account, _worker(worker[1:]), currency, is_address=True)
     account, _, worker = _DIFFICULTY.sub("", rest).partition(".")
     return PoolUser(clean_text(account, _LONGEST), _worker(worker), currency)
+
+
+def _is_meant_as_address(account: str) -> bool:
+    shortest = _SHORTEST_BECH32 if account.lower().startswith(_BEGINNINGS) else _SHORTEST_ADDRESS
+    return len(account) >= shortest or bool(possible_addresses(account))
 
 
 def _strip_words(text: str) -> tuple[str | None, str, str]:

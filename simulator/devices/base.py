@@ -34,9 +34,14 @@ class DeviceSpec:
 
 @dataclass(slots=True)
 class Records:
-    """What clients did beyond reading. A poller must leave `unexpected_writes` empty."""
+    """What clients did beyond reading. A poller must leave both lists of writes empty.
+
+    `writes` are those a device documents, one line "METHOD path body" each with passwords masked; everything else is
+    in `unexpected_writes`.
+    """
 
     unexpected_writes: list[str] = field(default_factory=list)
+    writes: list[str] = field(default_factory=list)
     unlocks: int = 0
     failed_unlocks: int = 0
     keys_created: int = 0
@@ -74,6 +79,8 @@ class SimulatedDevice:
         uptime = between(300.0, 6 * 86400.0, spec.seed, 1) if spec.uptime is None else spec.uptime
         self.physics = Physics(self.profile, spec.seed, started - uptime, started)
         self.password: str | None = None
+        #: False: it says yes to every documented write and changes nothing.
+        self.obeys = True
         self._compact = compact
         self._rendered: dict[str, tuple[float, Any]] = {}
 
@@ -126,6 +133,11 @@ class SimulatedDevice:
     def write(self, what: str) -> None:
         """Record a write that nobody should have sent."""
         self.records.unexpected_writes.append(what)
+
+    def accept(self, what: str) -> bool:
+        """Record a documented write. Returns whether the device is to act on it."""
+        self.records.writes.append(what)
+        return self.obeys
 
     @property
     def served_by(self) -> str | None:

@@ -71,6 +71,17 @@ def test_an_unlisted_reason_is_counted_as_internal():
     assert samples(own)['poll_failures_total{driver="x",reason="internal"}'] == 1.0
 
 
+def test_commands_are_counted_by_how_they_ended():
+    own = SelfMetrics()
+    assert not any(name.startswith("commands_total") for name in samples(own))
+    own.command_ended("bitaxe", "restart", "confirmed")
+    own.command_ended("bitaxe", "restart", "confirmed")
+    own.command_ended("bitaxe", "restart", "refused")
+    found = samples(own)
+    assert found['commands_total{command="restart",driver="bitaxe",result="confirmed"}'] == 2.0
+    assert found['commands_total{command="restart",driver="bitaxe",result="refused"}'] == 1.0
+
+
 def test_loading_drivers_again_keeps_the_counters():
     own = SelfMetrics()
     own.poll_begun("bitaxe")
@@ -158,6 +169,7 @@ def test_every_declared_family_can_be_shown():
     own.discovery_run("network", probed=1, found=0, adopted=0)
     own.set_lag_source(lambda: 0.0)
     own.set_usb_ports({"nerdminer": 1})
+    own.command_ended("bitaxe", "restart", "confirmed")
     text = own.render(False).decode()
     for spec in SELF_METRICS:
         assert f"# TYPE {spec.name} {spec.type}\n" in text

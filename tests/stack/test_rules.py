@@ -1,5 +1,6 @@
 """The rules: promtool's own tests, and what every rule must have."""
 
+import functools
 import re
 import subprocess
 
@@ -80,7 +81,9 @@ def test_promtool_passes_the_tests_of_the_rules(path):
 def test_promtool_accepts_configuration_and_rules():
     done = run(binary("promtool"), "check", "config", PROMETHEUS / "prometheus.yml")
     assert done.returncode == 0, done.stdout + done.stderr
-    done = run(binary("promtool"), "check", "rules", "--lint=all", "--lint-fatal", *(PROMETHEUS / "rules").glob("*.yml"))
+    done = run(
+        binary("promtool"), "check", "rules", "--lint=all", "--lint-fatal", *(PROMETHEUS / "rules").glob("*.yml")
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -93,7 +96,9 @@ def test_rules_name_only_metrics_that_exist(rule):
 
 
 def test_the_parser_sees_names_in_every_place():
-    expression = "sum by (a) (rate(one[5m])) > on (a) group_left () topk(1, two offset 1h) unless -three or f(four[1h:1m])"
+    expression = (
+        "sum by (a) (rate(one[5m])) > on (a) group_left () topk(1, two offset 1h) unless -three or f(four[1h:1m])"
+    )
     found = metric_names(expression.replace("f(", "max_over_time("))
     assert found == {"one", "two", "three", "four"}
 
@@ -133,15 +138,18 @@ def test_an_alert_holds_and_can_be_muted(file, rule):
         assert f'ALERTS{{alertname="{name}", alertstate="firing", severity="{severity}"}}' in expression
 
 
+@functools.cache
 def promtool_cases():
     """(alert, severity, what the test is about) of promtool's tests, with its entries in the order of time."""
+    cases = []
     for path in TESTS:
-        document = yaml.safe_load(path.read_text())
+        document = yaml.load(path.read_text(), Loader=yaml.CSafeLoader)
         assert {file.split("/")[-1][:-4] for file in document["rule_files"]} >= {path.stem}
         for case in document["tests"]:
             match = re.fullmatch(r"(\w+) \((\w+)(?:, [\w ]+)?\) (.+)", case["name"])
             assert match, f"{path.name}: {case['name']}"
-            yield match[1], match[2], match[3], case["alert_rule_test"]
+            cases.append((match[1], match[2], match[3], case["alert_rule_test"]))
+    return cases
 
 
 def seconds(text):

@@ -364,7 +364,7 @@ class FakeHistory:
     def series(self, miner_id: int, seconds: float) -> tuple[Series, ...]:
         self._engine.row(miner_id)
         points = self.recent(miner_id, time.time() - seconds)
-        units = {"hashrate": "H/s", "temperature": "°C", "power": "W", "fan_speed": "rpm", "accepted": ""}
+        units = {"hashrate": "H/s", "temperature": "degC", "power": "W", "fan_speed": "rpm", "accepted": "1"}
         lines = {
             name: tuple((point.at, value) for point in points if (value := getattr(point, name)) is not None)
             for name in units

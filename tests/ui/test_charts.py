@@ -133,3 +133,23 @@ def test_chips_that_tell_nothing_have_no_deviation():
     assert all(cell.rate is None and cell.heat is None for cell in grid.cells)
     assert grid.cells[0].title == "Chip 0: no values"
     assert chip_boards((board(), Board("1"))) == ()
+
+
+def test_units_are_written_as_people_write_them():
+    heat = chart_of(series([72.0] * 5, "temperature", "degC"), NOW, 600.0)
+    assert heat.latest == "72.0 °C"
+    shares = chart_of(series([129_619.0, 129_661.0], "accepted", "1"), NOW, 600.0)
+    assert shares.latest == "129\u202f661"
+    assert not any(words.endswith(" 1") for words in shares.y_words)
+
+
+def test_a_level_line_stays_in_the_middle():
+    bottom, top = scale(72.0, 72.0)
+    assert bottom < 72.0 < top
+    assert scale(0.0, 0.0)[0] <= 0.0
+
+
+def test_the_distance_a_series_tells_decides_what_a_gap_is():
+    points = tuple((NOW - 300.0 + at, 1.0) for at in (0.0, 1.0, 2.0, 3.0, 40.0, 80.0))
+    assert len(pieces(points)) == 3
+    assert len(pieces(points, 15.0)) == 1

@@ -6,8 +6,6 @@ captured. AxeOS counts shares for the device, not for each pool: they stand with
 
 from __future__ import annotations
 
-import functools
-import re
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
@@ -24,21 +22,21 @@ from exporter.drivers.api import (
 )
 from exporter.drivers.families import axeos
 from exporter.drivers.families.axeos_boards import BOARD_TYPES, BoardType, Regulator
+from exporter.drivers.families.axeos_commands import ASIC, AxeOsCommands
+from exporter.drivers.families.esp_commands import release
 from exporter.model import Board, Chip, DeviceError, Fan, Identity, MinerState, Pool, Psu, Reading, Temperature, replace
 from exporter.units import Celsius, Hashes, HashesPerSecond, celsius
 
-_ASIC: Final = HttpRequest("/api/system/asic", optional=True)
 _FIRMWARE: Final = "AxeOS"
-_RELEASE: Final = re.compile(r"v?(\d{1,4})\.(\d{1,4})(?!\d)")
 _KEPT_INFO: Final = HttpRequest(axeos.INFO.path, keep_alive=True)
 _MEMORY: Final = {"all": "freeHeap", "internal": "freeHeapInternal", "spiram": "freeHeapSpiram"}
 
 
-class BitaxeDriver(Driver):
-    """AxeOS over HTTP, read only."""
+class BitaxeDriver(AxeOsCommands, Driver):
+    """AxeOS over HTTP."""
 
     driver_type: ClassVar[str] = "bitaxe"
-    driver_version: ClassVar[str] = "1.0.0"
+    driver_version: ClassVar[str] = "1.1.0"
     display_name: ClassVar[str] = "Bitaxe (AxeOS)"
     manufacturer: ClassVar[str] = "Bitaxe"
     supported_models: ClassVar[tuple[str, ...]] = (
@@ -105,7 +103,7 @@ class BitaxeDriver(Driver):
             for key in keys
         ),
         *(
-            (f"{_ASIC.key} {key}", reason)
+            (f"{ASIC.key} {key}", reason)
             for key, reason in (
                 ("swarmColor", "the colour of the web interface"),
                 ("asicCount", "a property of the board type"),
@@ -124,14 +122,14 @@ class BitaxeDriver(Driver):
         return Identification(self.driver_type, Specificity.CERTAIN, _identity(document))
 
     def identity_requests(self, context: DecodeContext) -> tuple[Request, ...]:
-        return () if context.identity.model is not None else (_ASIC,)
+        return () if context.identity.model is not None else (ASIC,)
 
     def decode_identity(self, answers: Answers, context: DecodeContext) -> Identity:
         """The name of boards whose version number tells nothing (third-party ones)."""
-        document = answers.optional_document(_ASIC.key)
+        document = answers.optional_document(ASIC.key)
         if document is None:
             return Identity()
-        document = fields.as_table(document, _ASIC.key)
+        document = fields.as_table(document, ASIC.key)
         named = fields.text(document, "deviceModel", limit=64)
         chip = fields.text(document, "ASICModel", limit=64)
         return Identity(model=context.identity.model or named or chip)
@@ -172,11 +170,10 @@ class BitaxeDriver(Driver):
         return _with_state(reading, document)
 
 
-@functools.lru_cache(maxsize=64)
 def _has_many_sockets(version: str | None) -> bool:
     """Whether the release closes the socket unused the longest when all are taken (2.12 and later)."""
-    match = _RELEASE.match(version or "")
-    return match is not None and (int(match[1]), int(match[2])) >= (2, 12)
+    known = release(version)
+    return known is not None and known >= (2, 12)
 
 
 def _board_type(document: Mapping[str, Any]) -> BoardType | None:

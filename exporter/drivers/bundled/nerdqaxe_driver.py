@@ -22,6 +22,7 @@ from exporter.drivers.api import (
     Specificity,
 )
 from exporter.drivers.families import axeos
+from exporter.drivers.families.nerdqaxe_commands import NerdQAxeCommands
 from exporter.model import Board, Chip, Fan, Identity, Pool, Psu, Reading, Temperature, replace
 from exporter.units import Celsius, HashesPerSecond, amperes, celsius, ratio
 
@@ -36,11 +37,11 @@ _PID: Final = 2
 _NO_FLEET: Final = 0.5
 
 
-class NerdQAxeDriver(Driver):
-    """ESP-Miner-NerdQAxePlus over HTTP, read only."""
+class NerdQAxeDriver(NerdQAxeCommands, Driver):
+    """ESP-Miner-NerdQAxePlus over HTTP."""
 
     driver_type: ClassVar[str] = "nerdqaxe"
-    driver_version: ClassVar[str] = "1.0.0"
+    driver_version: ClassVar[str] = "1.1.0"
     display_name: ClassVar[str] = "NerdQAxe"
     manufacturer: ClassVar[str] = "NerdQAxe"
     supported_models: ClassVar[tuple[str, ...]] = (

@@ -22,6 +22,7 @@ from exporter.drivers.api import (
     Stream,
 )
 from exporter.drivers.families import axehub, axeos
+from exporter.drivers.families.nmminer_commands import NMMinerCommands
 from exporter.errors import DecodeError, TooLarge
 from exporter.model import Board, Fan, Identity, Pool, Psu, Reading, Temperature
 from exporter.protocols import nmminer
@@ -31,11 +32,11 @@ _PROBE: Final = HttpRequest("/probe")
 _INFO: Final = axeos.INFO
 
 
-class NMMinerDriver(Driver):
-    """NMMiner over HTTP and UDP, read only."""
+class NMMinerDriver(NMMinerCommands, Driver):
+    """NMMiner over HTTP and UDP."""
 
     driver_type: ClassVar[str] = "nmminer"
-    driver_version: ClassVar[str] = "1.0.0"
+    driver_version: ClassVar[str] = "1.1.0"
     display_name: ClassVar[str] = "NMMiner and NMAxe"
     manufacturer: ClassVar[str] = "NMTech"
     supported_models: ClassVar[tuple[str, ...]] = ("NMMiner", "NMLotto", "NMAxe", "NMAxeGamma", "NMQAxe++")

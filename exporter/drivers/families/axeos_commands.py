@@ -1,16 +1,14 @@
 """Commands of AxeOS: restart, pause, light, frequency and voltage, fan, pools.
 
-Sources: ESP-Miner's OpenAPI description (2.15); ESP-Miner #1608 (pause and resume came with 2.14), #1795 (from 2.15 on
-a pool is written whole, by its slot), #1723 (pools take effect at a restart). Unknown keys are answered with 200 and
-ignored, so every effect is read again.
+Sources: ESP-Miner from 2.0 to 2.15 (http_server.c, nvs_config.c) and its OpenAPI description; pause and resume came
+with 2.14 (#1608), the screen's greeting with 2.12, `manualFanSpeed` in place of `fanspeed` with 2.11 (#1331), pools
+that are written whole by their slot with 2.15 (#1795); a pool takes effect at a restart (#1723). Unknown keys are
+answered with 200 and ignored, so every effect is read again.
 """
 
 from __future__ import annotations
 
-import functools
-import json
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from exporter.drivers import fields
@@ -26,39 +24,38 @@ from exporter.drivers.commands import (
     Write,
 )
 from exporter.drivers.families import axeos
+from exporter.drivers.families.axeos_pools import has_pool, pool_settings
+from exporter.drivers.families.esp_commands import (
+    RESTART,
+    RESTART_SECONDS,
+    RESTART_SETTLE_SECONDS,
+    at_least,
+    numbers,
+    older_than,
+    option_range,
+    place,
+    plain,
+    restarted,
+    settings_request,
+)
 from exporter.units import Ratio, ratio
 
-ASIC: Final = HttpRequest("/api/system/asic")
-_RESTART: Final = HttpRequest("/api/system/restart", method="POST")
-_RELEASE: Final = re.compile(r"v?(\d{1,4})\.(\d{1,4})(?!\d)")
-#: What a pool of 2.15 has beside its address, user and password (which is starred out when read).
-_POOL_KEYS: Final = (
-    "stratumProtocol", "stratumSuggestedDifficulty", "stratumExtranonceSubscribe", "stratumTLS", "stratumCert",
-    "stratumDecodeCoinbase", "stratumV2ChannelType", "stratumV2AuthorityPubkey", "stratumV2RequireAuth",
-)  # fmt: skip
-_RESTART_SECONDS: Final = 120.0
-_LEAST_DUTY: Final = ratio(0.0)
+#: Since 2.7; older firmware lists no options anywhere, so nothing is offered there.
+ASIC: Final = HttpRequest("/api/system/asic", optional=True)
+SETTINGS_PATH: Final = "/api/system"
+#: Before, one missing key of all settings crashed the firmware.
+_TAKES_SINGLE_SETTINGS: Final = (2, 0, 5)
+#: How far the clock of the chips may be off the wanted one, which it reaches in steps.
+_CLOCK_TOLERANCE: Final = 0.02
 
-
-@functools.lru_cache(maxsize=64)
-def release(version: str | None) -> tuple[int, int] | None:
-    """Major and minor of a firmware version; None where it is none of AxeOS' numbers."""
-    match = _RELEASE.match(version or "")
-    return None if match is None else (int(match[1]), int(match[2]))
+Settings = Mapping[str, Any]
 
 
 class AxeOsCommands:
     """The commands, for a driver to inherit."""
 
     def restart(self, context: CommandContext) -> Plan:
-        return Plan(
-            effect="The miner restarts and mines again in about a minute.",
-            writes=lambda _: (Write(_RESTART, answers=False),),
-            confirmed=restarted,
-            limit_seconds=_RESTART_SECONDS,
-            settle_seconds=3.0,
-            goes_away=True,
-        )
+        return restart_plan("The miner restarts and mines again in about a minute.")
 
     def pause(self, context: CommandContext) -> Plan:
         return _pausing("pause", "The miner stops hashing and stays on the network until it is resumed.", context)
@@ -67,108 +64,150 @@ class AxeOsCommands:
         return _pausing("resume", "The miner hashes again.", context)
 
     def identify_light(self, on: bool, context: CommandContext) -> Plan:
-        """The screen says hello for half a minute; nothing tells afterwards that it did, so the answer counts."""
+        """The screen says hello for half a minute. Nothing tells of it afterwards, so the answer counts."""
         if not on:
-            raise CommandRefused("the miner says hello for a while by itself; it cannot be told to stop")
+            raise CommandRefused("the miner stops saying hello by itself after half a minute")
+        if not at_least(context, (2, 12)):
+            raise CommandRefused("this firmware cannot say hello; AxeOS can from 2.12 on")
+        # The same request again would switch it off: it is never repeated.
+        request = HttpRequest("/api/system/identify", method="POST")
         return Plan(
-            effect="The miner says hello on its screen for a while.",
-            writes=lambda _: (Write(HttpRequest("/api/system/identify", method="POST"), repeatable=True),),
+            effect="The miner says hello on its screen for half a minute.",
+            writes=lambda _: (Write(request),),
+            check=lambda answers: _check_greeting(answers, request.key),
             confirmed=lambda _: True,
         )
 
     def tuning_reads(self, context: CommandContext) -> tuple[Request, ...]:
+        if older_than(context, _TAKES_SINGLE_SETTINGS):
+            raise CommandRefused("this firmware cannot take single settings; AxeOS can from 2.0.5 on")
         return (axeos.INFO, ASIC)
 
     def decode_tuning(self, answers: Answers, context: CommandContext) -> tuple[TuningRange, ...]:
         """The options that the device lists for its chip; any value between them where overclocking was unlocked."""
-        info, asic = axeos.info(answers), fields.as_table(answers.document(ASIC.key), ASIC.key)
+        info = axeos.info(answers)
+        asic = fields.as_table(answers.optional_document(ASIC.key) or {}, ASIC.key)
         free = fields.flag(info, "overclockEnabled") or False
+        frequency, voltage = fields.number(info, "frequency"), fields.number(info, "coreVoltage")
         found = (
-            _range("frequency", "Hz", 1e6, _numbers(asic, "frequencyOptions"), fields.number(info, "frequency"), free),
-            _range(
-                "core_voltage", "V", 1e-3, _numbers(asic, "voltageOptions"), fields.number(info, "coreVoltage"), free
-            ),
+            option_range("frequency", "Hz", 1e6, numbers(asic.get("frequencyOptions")), frequency, free=free),
+            option_range("core_voltage", "V", 1e-3, numbers(asic.get("voltageOptions")), voltage, free=free),
         )
         return tuple(one for one in found if one is not None)
 
     def set_tuning(self, values: Mapping[str, float], context: CommandContext) -> Plan:
         body: dict[str, Any] = {}
         if "frequency" in values:
-            body["frequency"] = round(values["frequency"] / 1e6)
+            body["frequency"] = plain(values["frequency"] / 1e6)
         if "core_voltage" in values:
             body["coreVoltage"] = round(values["core_voltage"] * 1e3)  # "voltage" is ignored
-        return settings_plan("The miner runs its chips at another frequency or voltage at once.", body)
+        effect = "The miner runs its chips at another frequency or voltage at once."
+        return settings_plan(effect, lambda _: body, also=_clock_is_there)
 
     def fan_range(self, context: CommandContext) -> tuple[Ratio, Ratio] | None:
-        return _LEAST_DUTY, ratio(1.0)
+        return None if older_than(context, _TAKES_SINGLE_SETTINGS) else (ratio(0.0), ratio(1.0))
 
     def set_fan(self, duty: Ratio | None, context: CommandContext) -> Plan:
         if duty is None:
-            return settings_plan("The miner steers its fan by itself.", {"autofanspeed": 1})
+            return settings_plan("The miner steers its fan by itself.", lambda _: {"autofanspeed": 1})
         percent = round(float(duty) * 100)
-        key = "manualFanSpeed" if _at_least(context, (2, 11)) else "fanspeed"
-        return settings_plan(
-            f"The fan runs at {percent} %.", {"autofanspeed": 0, "fanspeed": percent}, shown_as={"fanspeed": key}
-        )
+
+        def body(info: Settings) -> Settings:
+            # The vendor's description names the old key only, which newer firmware ignores.
+            key = "manualFanSpeed" if "manualFanSpeed" in info else "fanspeed"
+            return {"autofanspeed": 0, key: percent}
+
+        return settings_plan(f"The fan runs at {percent} %.", body)
 
     def pool_rules(self, context: CommandContext) -> PoolRules:
-        """Slot 0 is the pool in use, slot 1 the fallback (since 2.2)."""
-        return PoolRules(slots=2 if _at_least(context, (2, 2)) else 1, longest_user=127, restarts=True)
+        """Slot 0 is the pool in use, slot 1 the fallback (since 2.3); encryption since 2.13."""
+        if older_than(context, _TAKES_SINGLE_SETTINGS):
+            return PoolRules(slots=0)
+        schemes = ("stratum+tcp", "stratum+ssl") if at_least(context, (2, 13)) else ("stratum+tcp",)
+        slots = 2 if at_least(context, (2, 3)) else 1
+        return PoolRules(slots=slots, schemes=schemes, longest_user=127, restarts=True)
 
     def set_pool(self, setting: PoolSetting, context: CommandContext) -> Plan:
-        host, _, port = setting.url.partition("://")[2].rpartition(":")
+        host, port = place(setting.url)
         return Plan(
             effect=f"Pool {setting.slot} becomes {host}:{port}; the miner restarts for that.",
             reads=(axeos.INFO,),
             writes=lambda answers: (
-                Write(patch(_pool_body(axeos.info(answers), setting, host, int(port))), repeatable=True),
-                Write(_RESTART, answers=False),
+                Write(patch(pool_settings(axeos.info(answers), setting)), repeatable=True),
+                Write(RESTART, answers=False),
             ),
             confirm_reads=(axeos.INFO,),
-            confirmed=lambda evidence: (
-                restarted(evidence) and _has_pool(axeos.info(evidence.answers), setting, host, int(port))
-            ),
-            limit_seconds=_RESTART_SECONDS,
-            settle_seconds=3.0,
+            confirmed=lambda evidence: restarted(evidence) and has_pool(axeos.info(evidence.answers), setting),
+            limit_seconds=RESTART_SECONDS,
+            settle_seconds=RESTART_SETTLE_SECONDS,
             goes_away=True,
         )
 
 
-def restarted(evidence: Evidence) -> bool:
-    """Whether the device counts its uptime anew."""
-    before = None if evidence.before is None else evidence.before.uptime
-    after = evidence.after.uptime
-    return after is not None and (after < before if before is not None else evidence.went_away)
-
-
-def patch(body: Mapping[str, Any]) -> HttpRequest:
+def patch(body: Settings) -> HttpRequest:
     """A change of settings."""
-    return HttpRequest("/api/system", method="PATCH", body=json.dumps(body).encode())
+    return settings_request(SETTINGS_PATH, body)
 
 
-def settings_plan(effect: str, body: Mapping[str, Any], *, shown_as: Mapping[str, str] | None = None) -> Plan:
-    """Change settings that take effect at once and that the device tells under the same keys (or `shown_as`)."""
-    keys = {key: (shown_as or {}).get(key, key) for key in body}
+def restart_plan(effect: str) -> Plan:
+    """Restart, and see the uptime counted anew."""
+    return Plan(
+        effect=effect,
+        writes=lambda _: (Write(RESTART, answers=False),),
+        confirmed=restarted,
+        limit_seconds=RESTART_SECONDS,
+        settle_seconds=RESTART_SETTLE_SECONDS,
+        goes_away=True,
+    )
+
+
+def settings_plan(
+    effect: str, body: Callable[[Settings], Settings], *, also: Callable[[Settings, Settings], bool] | None = None
+) -> Plan:
+    """Change settings that take effect at once and that the device tells under the same keys.
+
+    Args:
+        body: the settings, from what the device tells now.
+        also: what must hold besides, of what the device tells afterwards and the settings.
+    """
 
     def confirmed(evidence: Evidence) -> bool:
         info = axeos.info(evidence.answers)
-        return all(_told(info, keys[key]) == float(value) for key, value in body.items())
+        wanted = body(info)
+        return all(tells(info, key, float(value)) for key, value in wanted.items()) and (
+            also is None or also(info, wanted)
+        )
 
     return Plan(
         effect=effect,
-        writes=lambda _: (Write(patch(body), repeatable=True),),
+        reads=(axeos.INFO,),
+        writes=lambda answers: (Write(patch(body(axeos.info(answers))), repeatable=True),),
         confirm_reads=(axeos.INFO,),
         confirmed=confirmed,
     )
 
 
-def _told(info: Mapping[str, Any], key: str) -> float | None:
+def tells(info: Settings, key: str, wanted: float) -> bool:
+    """Whether the device tells a setting as wanted; flags are 0 and 1 in some releases, percent may be rounded."""
     value = info.get(key)
-    return float(value) if isinstance(value, bool) else fields.number(info, key)
+    told = float(value) if isinstance(value, bool) else fields.number(info, key)
+    return told is not None and abs(told - wanted) < 0.5  # noqa: PLR2004 - half of the smallest step
+
+
+def _clock_is_there(info: Settings, wanted: Settings) -> bool:
+    """Whether the chips run at the wanted frequency, where the device tells (since 2.15) and is not stopped."""
+    actual, frequency = axeos.positive(info, "actualFrequency"), wanted.get("frequency")
+    return actual is None or frequency is None or abs(actual - frequency) <= _CLOCK_TOLERANCE * frequency
+
+
+def _check_greeting(answers: Answers, key: str) -> None:
+    answer = answers.get(key)
+    if answer is not None and b"no longer" in answer.body:
+        raise CommandRefused("the miner was saying hello already, and has stopped now; ask again")
 
 
 def _pausing(command: str, effect: str, context: CommandContext) -> Plan:
-    if not _at_least(context, (2, 14)):
+    if not at_least(context, (2, 14)):
         raise CommandRefused("this firmware cannot pause; AxeOS can from 2.14 on")
     request = HttpRequest(f"/api/system/{command}", method="POST")
     return Plan(
@@ -177,63 +216,3 @@ def _pausing(command: str, effect: str, context: CommandContext) -> Plan:
         confirm_reads=(axeos.INFO,),
         confirmed=lambda evidence: fields.flag(axeos.info(evidence.answers), "miningPaused") is (command == "pause"),
     )
-
-
-def _at_least(context: CommandContext, wanted: tuple[int, int]) -> bool:
-    known = release(context.decode.identity.firmware_version)
-    return known is not None and known >= wanted
-
-
-def _numbers(table: Mapping[str, Any], key: str) -> tuple[float, ...]:
-    values = table.get(key)
-    if not isinstance(values, list):
-        return ()
-    return tuple(sorted(float(one) for one in values if isinstance(one, int | float) and not isinstance(one, bool)))
-
-
-def _range(
-    name: str, unit: str, scale: float, options: tuple[float, ...], current: float | None, free: bool
-) -> TuningRange | None:
-    if not options:
-        return None
-    return TuningRange(
-        name,
-        unit,
-        options[0] * scale,
-        options[-1] * scale,
-        () if free else tuple(option * scale for option in options),
-        None if current is None else current * scale,
-    )
-
-
-def _pool_body(info: Mapping[str, Any], setting: PoolSetting, host: str, port: int) -> dict[str, Any]:
-    """The settings that put a pool in its place; other pools and other settings stay as they are."""
-    address = {"URL": host, "Port": port, "User": setting.user, "Password": setting.password}
-    if not isinstance(info.get("pools"), list):
-        prefix = "fallbackStratum" if setting.slot else "stratum"
-        return {f"{prefix}{name}": value for name, value in address.items()}
-    number = _pool_number(info, setting.slot)
-    entry = _pool_entry(info, number) or {}
-    kept = {key: entry[key] for key in _POOL_KEYS if key in entry}
-    return {"pools": [{"id": number, **kept, **{f"stratum{name}": value for name, value in address.items()}}]}
-
-
-def _pool_number(info: Mapping[str, Any], slot: int) -> int:
-    key = ("primaryPoolIndex", "secondaryPoolIndex")[slot]
-    number = fields.count(info, key)
-    if number is None:
-        raise CommandRefused(f"the miner does not say which of its pools is number {slot}")
-    return int(number)
-
-
-def _pool_entry(info: Mapping[str, Any], number: int) -> Mapping[str, Any] | None:
-    return next((one for one in fields.tables(info, "pools") if fields.count(one, "id", "pools[]") == number), None)
-
-
-def _has_pool(info: Mapping[str, Any], setting: PoolSetting, host: str, port: int) -> bool:
-    if isinstance(info.get("pools"), list):
-        entry, prefix = _pool_entry(info, _pool_number(info, setting.slot)), "stratum"
-    else:
-        entry, prefix = info, "fallbackStratum" if setting.slot else "stratum"
-    wanted = {f"{prefix}URL": host, f"{prefix}Port": port, f"{prefix}User": setting.user}
-    return entry is not None and all(entry.get(key) == value for key, value in wanted.items())

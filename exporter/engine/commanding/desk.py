@@ -185,6 +185,7 @@ class CommandDesk:
             DecodeContext(time.time(), miner.state.identity, miner.state.details),
             reading=reading,
             model=self._model(miner),
+            address=row.address,
             web_username=(known[0].username or driver.default_username) if known else None,
             web_password=known[0].password.reveal() if known else None,
         )
