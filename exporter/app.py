@@ -21,6 +21,7 @@ from exporter import __version__
 from exporter.api_token import load_api_token
 from exporter.config import Settings, load_settings, restart_needed
 from exporter.config_values import Listen
+from exporter.control.drivers import answer_drivers
 from exporter.control.protocol import socket_path
 from exporter.control.server import ControlServer, Handler
 from exporter.credential_book import CredentialBook
@@ -34,7 +35,7 @@ from exporter.engine.exchange import Exchange
 from exporter.engine.fleet import FleetSnapshot
 from exporter.engine.sessions import Sessions
 from exporter.engine.waiting import list_devices
-from exporter.errors import FlockwatchError, UsageError
+from exporter.errors import FlockwatchError, UnavailableError, UsageError
 from exporter.memory import settle
 from exporter.metrics.catalog import RenderOptions
 from exporter.metrics.catalog_wallet import WalletCollector, WalletFigures
@@ -119,7 +120,9 @@ class App:
         with contextlib.ExitStack() as stack:
             self._engine = engine
             engine.on_labels = self._show_labels
-            engine.outside = Outside(self._options.config_file, self.reload)
+            engine.outside = Outside(
+                self._options.config_file, self.reload, self._started_with.drivers.path, self.reload_drivers
+            )
             metrics.start(metrics_addr.host, metrics_addr.port)
             stack.callback(metrics.stop)
             engine.start(self._handlers(engine))
@@ -160,8 +163,8 @@ class App:
             signal.signal(number, lambda *_: self._stop.set())
         signal.signal(signal.SIGHUP, lambda *_: threading.Thread(target=self.reload, name="reload").start())
 
-    def _load_drivers(self) -> DriverSet:
-        drivers = load_drivers(self._started_with.drivers.path)
+    def _load_drivers(self, before: DriverSet | None = None) -> DriverSet:
+        drivers = load_drivers(self._started_with.drivers.path, before=before)
         self._self_metrics.drivers_loaded(drivers.loaded, drivers.rejected)
         return drivers
 
@@ -190,7 +193,7 @@ class App:
                     self._options.config_file, self._environ, allow_large=self._options.allow_large
                 )
                 self._book.reload()
-                drivers = self._load_drivers()
+                drivers = self._load_drivers(engine.engine.drivers)
                 later = restart_needed(self._started_with, settings)
                 if later:
                     log.warning("these settings take effect at the next start: %s", ", ".join(later))
@@ -204,6 +207,19 @@ class App:
             self._self_metrics.config_reloaded(True, time.time())
             log.info("configuration reloaded")
             return None
+
+    def reload_drivers(self) -> None:
+        """Load the driver files that changed and use them; all else runs on, whatever the configuration says by now.
+
+        Raises:
+            UnavailableError: the engine is starting, stopping or too slow.
+        """
+        engine = self._engine
+        if engine is None:
+            raise UnavailableError("the program is still starting; try again")
+        with self._reload_turn:
+            drivers = self._load_drivers(engine.engine.drivers)
+            engine.api.call(lambda: engine.engine.use_drivers(drivers))
 
     # --- the control socket ---
 
@@ -219,6 +235,9 @@ class App:
 
         async def reload(arguments: dict[str, Any], progress: Callable[[dict[str, Any]], None]) -> Any:
             return {"error": await asyncio.to_thread(self.reload)}
+
+        async def drivers(arguments: dict[str, Any], progress: Callable[[dict[str, Any]], None]) -> Any:
+            return await asyncio.to_thread(answer_drivers, engine.api.drivers, arguments)
 
         async def devices(arguments: dict[str, Any], progress: Callable[[dict[str, Any]], None]) -> Any:
             return {"devices": list_devices(self._db)}
@@ -244,6 +263,7 @@ class App:
             "backup": backup,
             "reload": reload,
             "devices": devices,
+            "drivers": drivers,
             "onboard": onboard,
             "get_config": get_config,
         }

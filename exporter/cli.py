@@ -147,8 +147,7 @@ def _parser() -> argparse.ArgumentParser:
     naming.add_argument("--location", help="a note")
     naming.set_defaults(action="onboard")
 
-    drivers = add("drivers", _drivers, "Show the drivers in use and the files that were rejected.")
-    drivers.add_argument("action", choices=("list",), help="what to do with them")
+    _add_drivers(add("drivers", _drivers, "Show drivers, update them, go back, and test one of your own."), shared)
 
     shares = add(
         "shares", _shares, "Write the log of shares as lines of JSON, archive included; also while the program runs."
@@ -168,13 +167,41 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_drivers(parser: argparse.ArgumentParser, shared: _Parser) -> None:
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+
+    def add(action: str, text: str) -> argparse.ArgumentParser:
+        sub = actions.add_parser(action, help=text, description=text, parents=[shared])
+        sub.set_defaults(action=action)
+        return sub
+
+    add("list", "the drivers in use, and the files that were rejected")
+    add("check-updates", "drivers of which the program brings a newer one than your folder has")
+    update = add("update", "put the program's own driver in place of your file, which is kept beside it")
+    update.add_argument("name", nargs="?", help="of the driver, such as bitaxe")
+    update.add_argument("--all", action="store_true", help="every driver that check-updates lists")
+    rollback = add("rollback", "put the file that was kept at the last update back in its place")
+    rollback.add_argument("name", help="of the driver, such as bitaxe")
+    add("reload", "have the running program load the driver files that changed")
+    test = add("test", "check a driver file: what it says of itself, that it loads, and how it bears broken answers")
+    test.add_argument("file", type=Path, help="the driver file, wherever it is")
+    test.add_argument(
+        "--fixtures", type=Path, metavar="FOLDER", help="recordings by `flockwatch record`, in any depth below it"
+    )
+    test.add_argument(
+        "--accept", action="store_true", help="take what the driver makes of its recordings as right from now on"
+    )
+
+
 def _accept_large(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--yes", action="store_true", help="accept networks larger than a /16")
 
 
 def _one_miner(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("host", help="address or name, or either with a port: 192.168.1.50, 192.168.1.50:8080")
-    parser.add_argument("--driver", metavar="NAME", help="the driver to use (default: found out by asking the miner)")
+    parser.add_argument(
+        "--driver", metavar="NAME", help="the driver to use, or a file that holds one (default: found out by asking)"
+    )
 
 
 # The subcommands import what they need when they are called, so that `--help` and errors are quick.
@@ -226,9 +253,18 @@ def _devices(options: argparse.Namespace) -> int:
 
 
 def _drivers(options: argparse.Namespace) -> int:
-    from exporter.commands.drivers import list_drivers
+    from exporter.commands import drivers
+    from exporter.commands.driver_check import check_driver_file
 
-    return list_drivers(options)
+    actions: dict[str, Command] = {
+        "list": drivers.list_drivers,
+        "check-updates": drivers.check_updates,
+        "update": drivers.update_drivers,
+        "rollback": drivers.roll_back_driver,
+        "reload": drivers.reload_drivers,
+        "test": check_driver_file,
+    }
+    return actions[options.action](options)
 
 
 def _shares(options: argparse.Namespace) -> int:

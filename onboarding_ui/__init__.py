@@ -15,6 +15,8 @@ from onboarding_ui.layout import register_layout
 from onboarding_ui.options import UiOptions
 from onboarding_ui.views.access import access_pages
 from onboarding_ui.views.api_docs import api_docs_pages
+from onboarding_ui.views.audit import audit_pages
+from onboarding_ui.views.commands import commands_pages
 from onboarding_ui.views.devices import devices_pages
 from onboarding_ui.views.diagnostics import diagnostics_pages
 from onboarding_ui.views.flock import flock_pages
@@ -46,6 +48,8 @@ _PAGES: Final = (
     settings_pages,
     access_pages,
     diagnostics_pages,
+    commands_pages,
+    audit_pages,
 )
 _ON_LOOPBACK: Final = UiOptions()
 

@@ -16,12 +16,12 @@ THEMES: Final = ("light", "dark")
 
 #: Path, words and whether paths below it belong to it.
 NAVIGATION: Final = (
-    ("/", "Flock", ("/miners/",)),
+    ("/", "Flock", ("/miners/", "/bulk/")),
     ("/devices", "New devices", ()),
     ("/wallets", "Wallets", ("/wallets/",)),
     ("/models", "Models", ()),
     ("/diagnostics", "Diagnostics", ()),
-    ("/settings/", "Settings", ("/settings/",)),
+    ("/settings/", "Settings", ("/settings/", "/audit")),
 )
 
 

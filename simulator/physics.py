@@ -160,6 +160,16 @@ class Physics:
             raise ValueError(f"{self.profile.model} has no mode {mode!r}; it has {', '.join(self.profile.modes)}")
         self._command(at, mode=mode)
 
+    def retune(self, at: float, *, frequency: float | None = None, core_voltage: float | None = None) -> None:
+        """Another clock (Hz) or core voltage (V): the hash rate follows the clock, the power both."""
+        self._command(at)
+        old = self.profile
+        clock, volts = frequency or old.frequency, core_voltage or old.core_voltage
+        speed, drive = clock / old.frequency, (volts / old.core_voltage) ** 2
+        self.profile = replace(
+            old, frequency=clock, core_voltage=volts, hashrate=old.hashrate * speed, power=old.power * speed * drive
+        )
+
     def pause(self, at: float) -> None:
         """Stop hashing; the fans and the controller keep running."""
         self._command(at, paused=True)

@@ -19,7 +19,7 @@ from simulator.faults import Fault, read_fault
 from simulator.http_server import HttpConnection
 from simulator.rpc_server import RpcConnection, RpcLine
 from simulator.silence import SilentPort
-from simulator.udp import Broadcaster
+from simulator.udp import Broadcaster, SettingsPort
 from simulator.wire import Connection, Gate
 
 logger = logging.getLogger(__name__)
@@ -41,6 +41,7 @@ class Host:
     servers: dict[str, asyncio.Server] = field(default_factory=dict)
     connections: dict[str, set[Connection]] = field(default_factory=lambda: {"http": set(), "rpc": set()})
     broadcaster: Broadcaster | None = None
+    settings_port: SettingsPort | None = None
     timer: asyncio.TimerHandle | None = None
     silenced: list[SilentPort] = field(default_factory=list)
 
@@ -256,6 +257,9 @@ class Simulation:
             server = await loop.create_server(factory, host.address, wanted, backlog=128, reuse_address=True)
             host.servers[port] = server
             host.ports[port] = server.sockets[0].getsockname()[1]
+        if device.settings_port is not None and host.settings_port is None:
+            host.settings_port = SettingsPort(device.take_datagram)
+            await host.settings_port.listen(host.address, device.settings_port)
         if device.broadcast_seconds is not None and host.broadcaster is None:
             host.broadcaster = Broadcaster(
                 host.address, self.udp_target, device.broadcast_seconds, lambda: self._datagram(host)
@@ -290,6 +294,9 @@ class Simulation:
         if host.broadcaster is not None:
             host.broadcaster.close()
             host.broadcaster = None
+        if host.settings_port is not None:
+            host.settings_port.close()
+            host.settings_port = None
         while host.silenced:
             host.silenced.pop().close()
         servers = list(host.servers.values())

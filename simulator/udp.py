@@ -1,4 +1,4 @@
-"""Datagrams that a device sends by itself, from its own address."""
+"""Datagrams: those that a device sends by itself from its own address, and those it takes settings from."""
 
 from __future__ import annotations
 
@@ -53,3 +53,26 @@ class Broadcaster:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
+
+
+class SettingsPort(asyncio.DatagramProtocol):
+    """Hands the datagrams that reach a device to it."""
+
+    def __init__(self, take: Callable[[bytes], None]) -> None:
+        self._take = take
+        self._transport: asyncio.BaseTransport | None = None
+
+    async def listen(self, address: str, port: int) -> None:
+        """Open the socket."""
+        loop = asyncio.get_running_loop()
+        self._transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=(address, port))
+
+    def datagram_received(self, data: bytes, addr: object) -> None:
+        """One datagram, whoever sent it."""
+        self._take(data)
+
+    def close(self) -> None:
+        """Stop listening."""
+        if self._transport is not None:
+            self._transport.close()
+            self._transport = None

@@ -73,12 +73,20 @@ def record_miner(options: argparse.Namespace) -> int:
 
 def _run(options: argparse.Namespace) -> Look:
     settings = load_bench_settings(options.config_file)
+    name: str | None = options.driver
+    file = Path(name) if name is not None and name.endswith(".py") else None
 
     async def look() -> Look:
-        async with open_bench(settings) as bench:
-            return await _look(bench, _endpoint(bench, options.host, options.driver), options.driver)
+        async with open_bench(settings, file) as bench:
+            wanted = name if file is None else _held_in(bench, file)
+            return await _look(bench, _endpoint(bench, options.host, wanted), wanted)
 
     return asyncio.run(look())
+
+
+def _held_in(bench: Bench, file: Path) -> str:
+    """The type of the driver that the file holds."""
+    return next(entry.driver_type for entry in bench.drivers.loaded if entry.path == file)
 
 
 def _endpoint(bench: Bench, host: str, driver_name: str | None) -> Endpoint:

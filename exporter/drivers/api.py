@@ -90,6 +90,7 @@ class CgminerRequest:
     Attributes:
         text: send the plain-text form (``ascset|0,...``) instead of JSON.
         optional: as for `HttpRequest`; also for "Invalid command" and "Access denied" (code 45).
+        private: the parameter holds a password: it stays out of the key, and so out of messages.
     """
 
     command: str
@@ -97,11 +98,13 @@ class CgminerRequest:
     text: bool = False
     optional: bool = False
     port: int | None = None
+    private: bool = False
 
     @property
     def key(self) -> str:
         """Where the answer is found: ``"rpc summary"`` or ``"rpc command|parameter"``."""
-        return f"rpc {self.command}" if self.parameter is None else f"rpc {self.command}|{self.parameter}"
+        plain = self.parameter is None or self.private
+        return f"rpc {self.command}" if plain else f"rpc {self.command}|{self.parameter}"
 
 
 Request = HttpRequest | CgminerRequest

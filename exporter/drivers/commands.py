@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
-from exporter.drivers.api import Answers, DecodeContext, Request
+from exporter.drivers.api import Answer, Answers, DecodeContext, Request
 from exporter.errors import MinerError
 from exporter.model import ModelInfo, Preset, Reading
 from exporter.units import Ratio
@@ -50,11 +50,13 @@ class Write:
     Attributes:
         repeatable: may be sent again after a failure in which the device may have acted already. Never for restarts.
         answers: False where the device goes away without an answer (a reboot): then silence is no failure.
+        check: raises `CommandRefused` where the answer says no; the writes behind it are not sent then.
     """
 
     request: Request | UdpRequest
     repeatable: bool = False
     answers: bool = True
+    check: Callable[[Answer], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

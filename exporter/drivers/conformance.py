@@ -43,7 +43,7 @@ _WRITES: Final = frozenset(
     }
 )  # fmt: skip
 #: What a faulty driver raises instead of a MinerError.
-_ESCAPES: Final = (
+ESCAPES: Final = (
     ArithmeticError,
     AssertionError,
     AttributeError,
@@ -66,6 +66,16 @@ def check_driver(driver: Driver, fixture: Fixture) -> list[str]:
         faults += [f"{place}: {fault}" for fault in _run(driver, broken)]
     faults += _claims_anything(driver)
     return faults
+
+
+def check_without_device(driver: Driver) -> list[str]:
+    """The faults that show without any answer of a device of its own."""
+    nothing = Fixture(driver.driver_type, "none", "none", {})
+    requests = (request for request in driver.probes if may_write(request))
+    faults = [f"ignored key {pattern!r} has no reason" for pattern, reason in driver.ignored_keys if not reason]
+    faults += [f"{request.key} may write, and is a probe" for request in requests]
+    faults += [f"without any answer: {fault}" for fault in _run(driver, nothing)]
+    return faults + _claims_anything(driver)
 
 
 def check_foreign(driver: Driver, owner: Driver, fixture: Fixture) -> list[str]:
@@ -114,7 +124,7 @@ def _run(driver: Driver, fixture: Fixture) -> list[str]:
         return [f"InternalError: {error}"]
     except MinerError:
         return []
-    except _ESCAPES as error:
+    except ESCAPES as error:
         return [f"{type(error).__name__} escaped: {error}"]
     return list(_result_faults(result))
 
@@ -167,10 +177,11 @@ def _writes(driver: Driver, fixture: Fixture) -> list[str]:
     if not fixture.stream:
         requests += [*driver.identity_requests(context), *driver.status_requests(context)]
         requests += driver.telemetry_requests(context)
-    return [f"{request.key} may write" for request in requests if _may_write(request)]
+    return [f"{request.key} may write" for request in requests if may_write(request)]
 
 
-def _may_write(request: Request) -> bool:
+def may_write(request: Request) -> bool:
+    """Whether a request could change a device."""
     if isinstance(request, CgminerRequest):
         return request.command in _WRITES
     return request.method not in ("GET", "HEAD")

@@ -116,30 +116,30 @@ def replay(driver: Driver, fixture: Fixture) -> Replay:
             reading for data, now in zip(fixture.stream, moments, strict=True) for reading in stream.feed(data, now)
         ]
         return Replay(identification=driver.identify_datagram(fixture.stream[0]), stream=tuple(readings))
-    identification = driver.identify(_only(fixture, driver.probes))
+    identification = driver.identify(only(fixture, driver.probes))
     details = identification.details if identification is not None and identification.details else fixture.details
     known = identification.identity if identification is not None else Identity()
     context = DecodeContext(fixture.received_at, known, dict(details))
     identity = None
     requests = driver.identity_requests(context)
-    if _only(fixture, requests).keys():
-        identity = driver.decode_identity(_only(fixture, requests), context)
+    if only(fixture, requests).keys():
+        identity = driver.decode_identity(only(fixture, requests), context)
         context = replace(context, identity=identity)
     return Replay(
         identification=identification,
         identity=identity,
-        status=driver.decode_status(_only(fixture, driver.status_requests(context)), context),
+        status=driver.decode_status(only(fixture, driver.status_requests(context)), context),
         telemetry=_telemetry(driver, fixture, context),
     )
 
 
 def _telemetry(driver: Driver, fixture: Fixture, context: DecodeContext) -> Reading | None:
-    answers = _only(fixture, driver.telemetry_requests(context))
+    answers = only(fixture, driver.telemetry_requests(context))
     return driver.decode_telemetry(answers, context) if answers.keys() else None
 
 
-def _only(fixture: Fixture, requests: tuple[Request, ...]) -> Answers:
-    """Fresh answers (parsed anew) to `requests` alone."""
+def only(fixture: Fixture, requests: tuple[Request, ...]) -> Answers:
+    """The fixture's answers to `requests` alone, fresh (they are parsed anew)."""
     keys = request_keys(requests)
     return Answers(
         {
@@ -213,7 +213,12 @@ def write_fixture(folder: Path, fixture: Fixture, replayed: Replay | None = None
         table["stream"] = streamed
     _write_json(folder / "fixture.json", table)
     if replayed is not None:
-        _write_json(folder / "reading.json", replayed.to_json())
+        write_reading(folder, replayed)
+
+
+def write_reading(folder: Path, replayed: Replay) -> None:
+    """Write what a driver makes of the fixture in `folder` as its reading.json."""
+    _write_json(folder / "reading.json", replayed.to_json())
 
 
 def _suffix(body: bytes) -> str:

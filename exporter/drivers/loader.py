@@ -8,9 +8,7 @@ file that others may write is refused.
 from __future__ import annotations
 
 import logging
-import os
 import re
-import stat
 import sys
 import traceback
 from collections.abc import Collection, Iterable, Mapping
@@ -24,6 +22,7 @@ from typing import Final
 from exporter.drivers import user_folder as folders
 from exporter.drivers.api import Driver
 from exporter.drivers.checks import check_values, driver_class
+from exporter.drivers.files import SUFFIX, TEMPLATE, check_mode, driver_files, read_driver_file
 from exporter.drivers.manifest import Manifest, read_manifest, sha256_hex, version_key
 from exporter.errors import DriverRejected
 
@@ -66,13 +65,17 @@ class LoadedDriver:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A driver file that is not used. `driver_type` is what it says, else the bundled driver its name points to."""
+    """A driver file that is not used. `driver_type` is what it says, else the bundled driver its name points to.
+
+    `sha256` is that of the file, in hex; None where it could not be read.
+    """
 
     path: Path
     source: str
     driver_type: str | None
     reason: str
     traceback: str
+    sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,17 +93,33 @@ class _File:
     content: bytes
 
 
-def load_drivers(user_folder: Path | None, *, bundled_folder: Path = BUNDLED_FOLDER) -> DriverSet:
+def load_drivers(
+    user_folder: Path | None,
+    *,
+    bundled_folder: Path = BUNDLED_FOLDER,
+    refresh: bool = True,
+    before: DriverSet | None = None,
+) -> DriverSet:
     """Load every driver. Never raises for a bad file; None as `user_folder` means the bundled drivers alone.
 
-    The user's folder is created and filled at first start, see `exporter.drivers.user_folder.prepare`.
+    Args:
+        user_folder: created and filled at first start, see `exporter.drivers.user_folder.prepare`.
+        bundled_folder: where ours are.
+        refresh: False leaves the user's folder as it is, for those who only look.
+        before: drivers loaded earlier; one whose file is still the same is used on instead of being made anew.
     """
-    originals = _Folder("bundled")
-    bundled = originals.load(folders.driver_files(bundled_folder))
+    if user_folder is not None and not refresh and not user_folder.exists():
+        user_folder = None
+    known = (
+        {} if before is None else {(entry.source, entry.path, entry.sha256): entry.driver for entry in before.loaded}
+    )
+    originals = _Folder("bundled", known)
+    bundled = originals.load(driver_files(bundled_folder))
     loaded = dict(bundled)
-    users = _Folder("user", frozenset(bundled))
+    users = _Folder("user", known, frozenset(bundled))
     if user_folder is not None:
-        copies = folders.prepare(user_folder, bundled_folder)
+        look = folders.prepare if refresh else folders.survey
+        copies = look(user_folder, bundled_folder)
         digests = {entry.sha256 for entry in bundled.values()}
         for driver_type, entry in users.load(_user_files(user_folder, copies.unedited), digests).items():
             outdated = entry.path.name in copies.outdated
@@ -117,10 +136,8 @@ def load_drivers(user_folder: Path | None, *, bundled_folder: Path = BUNDLED_FOL
 def _user_files(folder: Path, unedited: frozenset[str]) -> list[Path]:
     """The files of the user's folder that are more than copies of ours."""
     try:
-        paths = folders.driver_files(folder)
-        others = sorted(
-            path.name for path in folder.glob("*.py") if path not in paths and path.name != folders.TEMPLATE
-        )
+        paths = driver_files(folder)
+        others = sorted(path.name for path in folder.glob("*.py") if path not in paths and path.name != TEMPLATE)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         log.error("driver folder %s cannot be read: %s; the bundled drivers serve", folder, reason)  # noqa: TRY400
@@ -130,68 +147,51 @@ def _user_files(folder: Path, unedited: frozenset[str]) -> list[Path]:
     return [path for path in paths if path.name not in unedited]
 
 
+#: Where a driver came from: source, path, SHA-256.
+_Key = tuple[str, Path, str]
+
+
 class _Folder:
     """Loads the files of one folder; what is wrong with one is noted in `rejected`."""
 
-    def __init__(self, source: str, bundled: Collection[str] = ()) -> None:
+    def __init__(self, source: str, known: Mapping[_Key, Driver], bundled: Collection[str] = ()) -> None:
         self.source = source
         self.rejected: list[Rejected] = []
+        self._known = known
         self._bundled = bundled
 
     def load(self, paths: Iterable[Path], skip: Collection[str] = ()) -> dict[str, LoadedDriver]:
         """The drivers by type. `skip` holds digests of files to leave out."""
         files: list[_File] = []
         for path in paths:
+            digest = None
             try:
-                content, mode = _read(path)
-                if sha256_hex(content) in skip:
+                content, mode = read_driver_file(path)
+                digest = sha256_hex(content)
+                if digest in skip:
                     continue
                 if self.source == "user":
-                    _check_mode(path, mode)
+                    check_mode(path, mode)
                 files.append(_File(read_manifest(path, content), content))
             except DriverRejected as error:
-                named = path.name.removesuffix(folders.SUFFIX)
-                self._reject(path, named if named in self._bundled else None, error)
+                named = path.name.removesuffix(SUFFIX)
+                self._reject(path, named if named in self._bundled else None, digest, error)
         loaded: dict[str, LoadedDriver] = {}
         for file in files:
             manifest = file.manifest
             try:
                 _check_single(file, files)
-                loaded[manifest.driver_type] = LoadedDriver(_load(file, self.source), manifest, self.source)
+                driver = self._known.get((self.source, manifest.path, manifest.sha256)) or _load(file, self.source)
+                loaded[manifest.driver_type] = LoadedDriver(driver, manifest, self.source)
             except DriverRejected as error:
-                self._reject(manifest.path, manifest.driver_type, error)
+                self._reject(manifest.path, manifest.driver_type, manifest.sha256, error)
         return loaded
 
-    def _reject(self, path: Path, driver_type: str | None, error: DriverRejected) -> None:
+    def _reject(self, path: Path, driver_type: str | None, digest: str | None, error: DriverRejected) -> None:
         serves = "; the bundled driver serves in its place" if driver_type in self._bundled else ""
         log.error("driver file %s rejected: %s%s", path, error, serves, exc_info=error)
         text = "".join(traceback.format_exception(error))
-        self.rejected.append(Rejected(path, self.source, driver_type, str(error), text))
-
-
-def _read(path: Path) -> tuple[bytes, int]:
-    """The content of a driver file and its mode: what is checked is what runs.
-
-    Raises:
-        DriverRejected: it cannot be read.
-    """
-    try:
-        # Without blocking: opening a pipe would wait for a writer.
-        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as stream:
-            status = os.fstat(stream.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise DriverRejected("is no regular file")
-            return stream.read(), stat.S_IMODE(status.st_mode)
-    except OSError as error:
-        raise DriverRejected(f"cannot be read: {(error.strerror or str(error)).lower()}") from error
-
-
-def _check_mode(path: Path, mode: int) -> None:
-    if mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise DriverRejected(
-            f"may be written by others (mode {mode:04o}), and a driver runs with the program's rights;"
-            f" run: chmod go-w {path}"
-        )
+        self.rejected.append(Rejected(path, self.source, driver_type, str(error), text, digest))
 
 
 def _check_single(file: _File, files: list[_File]) -> None:
@@ -201,6 +201,18 @@ def _check_single(file: _File, files: list[_File]) -> None:
             f"driver_type {file.manifest.driver_type} is in {len(same)} files ({', '.join(same)}),"
             " and none of them is used; keep one"
         )
+
+
+def load_single(path: Path) -> LoadedDriver:
+    """Load one file by itself, wherever it is, as the loader would in the user's folder.
+
+    Raises:
+        DriverRejected: it cannot be used; the message says why.
+    """
+    content, mode = read_driver_file(path)
+    check_mode(path, mode)
+    file = _File(read_manifest(path, content), content)
+    return LoadedDriver(_load(file, "user"), file.manifest, "user")
 
 
 class _ContentLoader(SourceFileLoader):

@@ -8,21 +8,17 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import secrets
 import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from exporter.drivers.files import SUFFIX, TEMPLATE, USUAL_MODE, driver_files, kept_place, write_whole
 from exporter.drivers.manifest import sha256_hex
 
 log = logging.getLogger(__name__)
 
-#: How the name of a driver file ends.
-SUFFIX: Final = "_driver.py"
 RECORD: Final = ".installed.json"
-TEMPLATE: Final = "TEMPLATE_miner_driver.py"
 _README: Final = "README.md"
 _RECORD_VERSION: Final = 1
 
@@ -40,16 +36,6 @@ class Copies:
     outdated: frozenset[str] = frozenset()
 
 
-def driver_files(folder: Path) -> list[Path]:
-    """The driver files in `folder`, sorted by name. The template is none, nor are files that begin with . or _.
-
-    Raises:
-        OSError: the folder cannot be read.
-    """
-    names = sorted(name for name in os.listdir(folder) if name.endswith(SUFFIX))
-    return [folder / name for name in names if not name.startswith((".", "_")) and name != TEMPLATE]
-
-
 def prepare(folder: Path, bundled_folder: Path) -> Copies:
     """Fill a new (missing or empty) folder, refresh unedited copies, add drivers that are new in this version.
 
@@ -63,6 +49,34 @@ def prepare(folder: Path, bundled_folder: Path) -> Copies:
         _warn(folder, error)
         return Copies()
     return Copies() if record is None else _update(folder, originals, record)
+
+
+def survey(folder: Path, bundled_folder: Path) -> Copies:
+    """What is known of the copies in a folder, as `prepare` tells it, without a change to the folder.
+
+    A folder that is missing or cannot be read holds none.
+    """
+    states: dict[str, str] = {}
+    try:
+        record = _read_record(folder, tell=False)
+        for path in () if record is None else driver_files(bundled_folder):
+            states[path.name] = _state(folder / path.name, path.read_bytes(), (record or {}).get(path.name))
+    except OSError as error:
+        log.debug("driver folder %s cannot be read: %s", folder, error)  # the loader warns of it
+    return _copies(states)
+
+
+def note_installed(folder: Path, name: str, content: bytes) -> None:
+    """Record that the file `name` is a copy of ours with this content, so that it follows the program from now on.
+
+    A folder without a record is the user's own work and stays so.
+
+    Raises:
+        OSError: the record cannot be written.
+    """
+    record = _read_record(folder)
+    if record is not None and record.get(name) != sha256_hex(content):
+        _write_record(folder, {**record, name: sha256_hex(content)})
 
 
 def _open_folder(folder: Path) -> dict[str, str] | None:
@@ -85,7 +99,7 @@ def _update(folder: Path, originals: dict[str, bytes], record: dict[str, str]) -
         try:
             states[name] = _state(folder / name, original, record.get(name))
             if states[name] in ("missing", "stale"):
-                _write(folder / name, original)
+                _put(folder / name, original, keep=states[name] == "stale" and name.endswith(SUFFIX))
                 what = "copied" if states[name] == "missing" else "refreshed an unedited copy from another version:"
                 log.info("driver folder: %s %s", what, folder / name)
                 states[name] = "same"
@@ -98,10 +112,20 @@ def _update(folder: Path, originals: dict[str, bytes], record: dict[str, str]) -
             _write_record(folder, updated)
         except OSError as error:
             _warn(folder / RECORD, error)
+    return _copies(states)
+
+
+def _copies(states: dict[str, str]) -> Copies:
     return Copies(
         frozenset(name for name, state in states.items() if state in ("same", "stale")),
         frozenset(name for name, state in states.items() if state == "outdated"),
     )
+
+
+def _put(path: Path, content: bytes, *, keep: bool) -> None:
+    """Write a copy; with `keep` the file that was there stays beside it, so that a person can go back to it."""
+    kept = [(kept_place(path), path.read_bytes(), stat.S_IMODE(path.stat().st_mode))] if keep else []
+    write_whole(*kept, (path, content, USUAL_MODE))
 
 
 def _warn(path: Path, error: OSError) -> None:
@@ -128,7 +152,7 @@ def _state(target: Path, original: bytes, recorded: str | None) -> str:
     return "stale" if current == recorded else "outdated"
 
 
-def _read_record(folder: Path) -> dict[str, str] | None:
+def _read_record(folder: Path, *, tell: bool = True) -> dict[str, str] | None:
     """The record of the folder; None where there is none, so that the folder is the user's own."""
     path = folder / RECORD
     try:
@@ -140,25 +164,11 @@ def _read_record(folder: Path) -> dict[str, str] | None:
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        log.warning("%s cannot be understood (%s): no copy is refreshed; delete the file to silence this", path, error)
+        words = "%s cannot be understood (%s): no copy is refreshed; delete the file to silence this"
+        log.log(logging.WARNING if tell else logging.DEBUG, words, path, error)
         return None
 
 
 def _write_record(folder: Path, files: dict[str, str]) -> None:
     document = {"version": _RECORD_VERSION, "files": dict(sorted(files.items()))}
-    _write(folder / RECORD, (json.dumps(document, indent=1) + "\n").encode())
-
-
-def _write(target: Path, content: bytes) -> None:
-    """Replace `target` whole; readable by all, writable by the owner (the loader refuses what others may write)."""
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
-    try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
-            os.fchmod(stream.fileno(), stat.S_IRUSR | stat.S_IWUSR | stat.S_IRGRP | stat.S_IROTH)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_whole((folder / RECORD, (json.dumps(document, indent=1) + "\n").encode(), USUAL_MODE))

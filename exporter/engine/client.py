@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
+from exporter.drivers.update import DriverFolder
 from exporter.engine.api.access import AccessApi
 from exporter.engine.api.caller import EngineCaller
 from exporter.engine.api.commands import CommandsApi
 from exporter.engine.api.devices import DevicesApi
+from exporter.engine.api.drivers import DriversApi
 from exporter.engine.api.history import HistoryApi
 from exporter.engine.api.miners import MinersApi
 from exporter.engine.api.models import ModelsApi
@@ -19,6 +21,7 @@ from exporter.engine.api.wallets import WalletsApi
 from exporter.engine.doors.access import AccessDoor
 from exporter.engine.doors.commands import CommandsDoor
 from exporter.engine.doors.devices import DevicesDoor
+from exporter.engine.doors.drivers import DriversDoor
 from exporter.engine.doors.history import HistoryDoor
 from exporter.engine.doors.miners import MinersDoor
 from exporter.engine.doors.models import ModelsDoor
@@ -43,6 +46,7 @@ class EngineApi(Protocol):
     access: AccessApi
     program: ProgramApi
     commands: CommandsApi
+    drivers: DriversApi
 
     def snapshot(self) -> FleetSnapshot:
         """The flock now."""
@@ -67,6 +71,7 @@ class LoopEngineApi(EngineCaller):
     access: AccessApi
     program: ProgramApi
     commands: CommandsApi
+    drivers: DriversApi
 
     def __init__(self, loop: asyncio.AbstractEventLoop, engine: Engine, outside: Outside | None = None) -> None:
         super().__init__(loop)
@@ -77,7 +82,10 @@ class LoopEngineApi(EngineCaller):
         self.models = ModelsDoor(self, engine)
         self.scans = ScansDoor(self, engine)
         self.access = AccessDoor(self, engine)
+        outside = outside or Outside()
         self.program = ProgramDoor(self, engine, outside)
+        folder = DriverFolder(outside.drivers_folder or engine.settings.drivers.path)
+        self.drivers = DriversDoor(folder, lambda: engine.drivers, outside.reload_drivers)
         self.wallets = WalletsDoor(self, engine)
         self.shares = SharesDoor(engine.db, engine.share_log)
         self.history = HistoryDoor(engine.db, engine.history, lambda: engine.settings)

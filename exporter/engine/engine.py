@@ -227,6 +227,17 @@ class Engine:
         await self.wallets.apply(settings.pools)
         self.flock.lost_track.set()
 
+    async def use_drivers(self, drivers: DriverSet) -> None:
+        """Use other drivers, then search at once. Only miners whose driver comes from another file are polled anew."""
+        self._drivers = drivers
+        self._streams.use(drivers)
+        self._sessions.trusted = partial(is_trusted, drivers)
+        self.discovery.use(self._settings, drivers)
+        await self.flock.apply(self._settings, drivers)
+        await self._fixed.apply(self._settings, drivers)
+        self.count_targets()
+        self.flock.lost_track.set()
+
     # --- USB ---
 
     def _usb_watcher(self, added: OnAdded, removed: OnRemoved) -> UsbWatcher:

@@ -85,6 +85,8 @@ class PollMeter(Protocol):
 
     def poll_ended(self, driver: str, seconds: float, reason: str | None) -> None: ...
 
+    def poll_dropped(self, driver: str) -> None: ...
+
 
 class Poller:
     """Polls one miner on a timer of the event loop.
@@ -234,6 +236,9 @@ class Poller:
             reading = await self._isolated(self._read_with_retry(), max(self.settings.status_seconds, 2.0))
         except MinerError as error:
             failure = error
+        except asyncio.CancelledError:
+            self._meter.poll_dropped(driver_type)
+            raise
         duration = time.monotonic() - started
         self.state.duration = duration
         self._meter.poll_ended(driver_type, duration, failure.reason if failure else None)

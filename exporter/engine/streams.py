@@ -55,9 +55,10 @@ class Streams:
         return None if self._listener is None else self._listener.port
 
     def use(self, drivers: DriverSet) -> None:
-        """Read what comes from now on with these drivers."""
+        """Read what comes from now on with these drivers. Who is heard by one that stays is heard on."""
         self._drivers = drivers
-        self._senders.clear()
+        staying = {id(driver) for driver in drivers.drivers.values()}
+        self._senders = {address: one for address, one in self._senders.items() if id(one.driver) in staying}
         sources = [driver for driver in drivers.drivers.values() if isinstance(driver, StreamSource)]
         self._ours = [driver for driver in sources if is_trusted(drivers, driver.driver_type)]
         self._users = [driver for driver in sources if driver not in self._ours]

@@ -151,10 +151,11 @@ class LoadedDriver(Protocol):
 class _Polls:
     """Counters of one driver. `buckets` are not cumulative; the last one is beyond every bound."""
 
-    __slots__ = ("begun", "buckets", "ended", "failures", "seconds")
+    __slots__ = ("begun", "buckets", "dropped", "ended", "failures", "seconds")
 
     def __init__(self) -> None:
         self.begun = 0
+        self.dropped = 0
         self.ended = 0
         self.seconds = 0.0
         self.buckets = [0] * len(_BOUNDS)
@@ -217,6 +218,10 @@ class SelfMetrics:
         polls.buckets[bisect.bisect_left(BUCKETS, seconds)] += 1
         if reason is not None:
             polls.failures[reason if reason in polls.failures else "internal"] += 1
+
+    def poll_dropped(self, driver: str) -> None:
+        """A poll that began was given up: its miner was forgotten, or is polled by another driver now."""
+        self._polls[driver].dropped += 1
 
     def command_ended(self, driver: str, command: str, result: str) -> None:
         """A command to a miner has ended; `result` is one of the words of `COMMANDS`."""
@@ -300,7 +305,7 @@ class SelfMetrics:
                 buckets.append((bound, total))
             durations.add_metric([driver], buckets, seconds)
         yield durations
-        yield _gauge(POLLS_IN_FLIGHT, [((), sum(polls.begun - polls.ended for _, polls in every))])
+        yield _gauge(POLLS_IN_FLIGHT, [((), sum(polls.begun - polls.ended - polls.dropped for _, polls in every))])
         if self._lag is not None:
             try:
                 lag = self._lag()

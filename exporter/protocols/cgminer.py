@@ -181,6 +181,8 @@ def split_joined(document: Any, commands: Iterable[str]) -> dict[str, dict[str, 
 
 #: Names of sections in the JSON form where the text form names each record instead.
 _SECTIONS: Final = {"POOL": "POOLS", "ASC": "DEVS", "PGA": "DEVS", "GPU": "DEVS", "CPU": "DEVS"}
+#: The whole reply to ``restart`` and ``quit``, where the JSON form has an object.
+_LAST_WORDS: Final = frozenset({"RESTART", "BYE"})
 _ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
 
 
@@ -188,12 +190,15 @@ def parse_text_reply(body: bytes) -> dict[str, Any]:
     """Parse ``STATUS=S,When=..,Code=11,..|SUMMARY,Elapsed=..,..|`` into the shape of the JSON form.
 
     Each section is a list of records; all values are text. Records ``POOL=0`` are under "POOLS", ``ASC=0`` and
-    ``PGA=0`` under "DEVS". A joined reply (``CMD=summary|STATUS=..``) gives an object of lists of one reply.
+    ``PGA=0`` under "DEVS". A joined reply (``CMD=summary|STATUS=..``) gives an object of lists of one reply, the bare
+    ``RESTART`` the object that the JSON form has for it.
 
     Raises:
         ValueError: it begins with neither STATUS nor CMD.
     """
     text = body.decode(errors="replace").strip("\0 \t\r\n")
+    if text in _LAST_WORDS:
+        return {"STATUS": text}
     if not text.startswith(("STATUS=", "CMD=")):
         raise ValueError("no CGMiner text reply: does not begin with STATUS=")
     joined: dict[str, Any] = {}

@@ -10,6 +10,8 @@ from flask_openapi3.openapi import OpenAPI
 from exporter.engine.client import EngineApi
 from onboarding_ui.api.access import access_api
 from onboarding_ui.api.bodies import LARGEST_BODY, check_body
+from onboarding_ui.api.bulk import bulk_api
+from onboarding_ui.api.commands import commands_api
 from onboarding_ui.api.devices import devices_api
 from onboarding_ui.api.document import Document, document_api
 from onboarding_ui.api.errors import in_api, register_errors
@@ -26,6 +28,8 @@ from onboarding_ui.api.wallets import wallets_api
 _PARTS: Final = (
     miners_api,
     one_miner_api,
+    commands_api,
+    bulk_api,
     history_api,
     scans_api,
     devices_api,

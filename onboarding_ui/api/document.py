@@ -29,7 +29,7 @@ _ERRORS: Final = {
     "401": "Not signed in: a token is missing, wrong or over.",
     "403": "Not allowed: by the configuration, by the token's scope, or for a page of another site.",
     "404": "Nothing has this id or name.",
-    "409": "Another one has this name or address, or it is being done already.",
+    "409": "Another one has this name or address, it is being done already, or the miner does not offer it.",
     "413": "The body is too large.",
     "415": "The body is not sent as application/json.",
     "422": "A field cannot be used; `field` names it, `error` says why and what to do.",

@@ -1,6 +1,6 @@
 """The one error form of the API, `{"error": ..., "field": ...}`, for whatever goes wrong under ``/api/``.
 
-Pages show the same words as plain text.
+People see a page with the same words.
 """
 
 from __future__ import annotations
@@ -16,17 +16,20 @@ from exporter.errors import (
     FieldError,
     FlockwatchError,
     ForbiddenError,
+    NotOfferedError,
     StoreError,
     TakenError,
     UnavailableError,
     UnknownError,
 )
+from onboarding_ui.error_page import error_page
 
 #: The first that fits counts.
 _STATUS: Final[tuple[tuple[type[FlockwatchError], int], ...]] = (
     (FieldError, 422),
     (UnknownError, 404),
     (TakenError, 409),
+    (NotOfferedError, 409),
     (ForbiddenError, 403),
     (UnavailableError, 503),
     (StoreError, 503),
@@ -40,6 +43,9 @@ _WORDS: Final = {
     415: "a body must be JSON: send it with Content-Type: application/json",
     500: "an internal error; the log says more",
 }
+
+#: Where people are to read something else.
+_WORDS_FOR_PEOPLE: Final = {404: "no page has this address; it may be an old link, or what it showed is gone"}
 
 _NO_BODY: Final = "a JSON object is needed as the body, with Content-Type: application/json"
 
@@ -115,7 +121,7 @@ def register_errors(app: Flask) -> None:
         status = status_of(error)
         if in_api():
             return error_answer(str(error), status, getattr(error, "field", None))
-        return _text(str(error), status)
+        return error_page(str(error), status)
 
     @app.errorhandler(HTTPException)
     def of_http(error: HTTPException) -> Response:
@@ -123,13 +129,10 @@ def register_errors(app: Flask) -> None:
         status = response.status_code
         if error.response is not None or status < 400:
             return response  # a complete answer, or a redirection
-        words = _WORDS.get(status, error.description or error.name).format(method=request.method)
-        answer = error_answer(words, status) if in_api() else _text(f"{error.name}: {words}", status)
+        words = _WORDS if in_api() else {**_WORDS, **_WORDS_FOR_PEOPLE}
+        message = words.get(status, error.description or error.name).format(method=request.method)
+        answer = error_answer(message, status) if in_api() else error_page(message, status)
         for name in ("Allow", "Retry-After"):
             if name in response.headers:
                 answer.headers[name] = response.headers[name]
         return answer
-
-
-def _text(message: str, status: int) -> Response:
-    return Response(message + "\n", status, content_type="text/plain; charset=utf-8")

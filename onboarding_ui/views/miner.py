@@ -17,6 +17,7 @@ from onboarding_ui.charts import HEIGHT, WIDTH, Chart, chart_of
 from onboarding_ui.chips import chip_boards
 from onboarding_ui.flock_query import GROUPS
 from onboarding_ui.states import hashrate_part, is_offline, problems, state_of
+from onboarding_ui.views.commands import RECENT
 
 #: Ranges of the charts in seconds by their words; those beyond the first two need Prometheus.
 RANGES: Final = {"1h": 3600, "6h": 21600, "24h": 86400, "7d": 604800}
@@ -82,6 +83,8 @@ def miner_pages(engine: EngineApi) -> Blueprint:
             labels=dict(record.labels),
             currencies=CURRENCIES,
             label_names=GROUPS,
+            control_enabled=engine.commands.enabled(),
+            runs=engine.commands.recent(miner_id, RECENT),
         )
 
     return pages

@@ -11,6 +11,7 @@ from simulator.devices.base import DeviceSpec, SimulatedDevice
 from simulator.devices.bitaxe import Bitaxe
 from simulator.devices.cgminer import Cgminer
 from simulator.devices.nerdqaxe import NerdQAxe
+from simulator.devices.nmaxe import NMAxe
 from simulator.devices.nmminer import NMMiner, NMMinerHttp
 from simulator.devices.other import Braiins, Epic, LuxOS, NoMiner, Whatsminer
 from simulator.devices.vnish import Vnish
@@ -24,6 +25,7 @@ _ALL: tuple[type[SimulatedDevice], ...] = (
     Cgminer,
     NMMiner,
     NMMinerHttp,
+    NMAxe,
     Whatsminer,
     Braiins,
     LuxOS,

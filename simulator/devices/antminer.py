@@ -1,56 +1,24 @@
 """Bitmain's own firmware: CGI pages behind digest authentication, and the CGMiner port.
 
 Modern firmware (S19 and newer) has summary.cgi, stats.cgi and pools.cgi; the generation before has
-get_miner_status.cgi; an S9 numbers its boards 6 to 8 and forgets a comma in `stats`.
+get_miner_status.cgi.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from simulator.chance import mix
 from simulator.clock import Clock
-from simulator.devices import rows
-from simulator.devices.base import DeviceSpec, RpcDevice, suffixed, upper_mac, wallet
+from simulator.devices.antminer_control import AntminerControl
+from simulator.devices.antminer_port import GENERATIONS, AntminerPort, chip_letters
+from simulator.devices.base import DeviceSpec, suffixed, upper_mac
 from simulator.devices.digest import Digest
-from simulator.devices.vnish_documents import clock_text
 from simulator.http_server import HttpPolicy, Request, Response, json_response
 from simulator.physics import Mode, Profile, State
 
 REALM = "antMiner Configuration"
-
-
-@dataclass(frozen=True, slots=True)
-class Generation:
-    """How a model's firmware answers."""
-
-    cgi: str  # "modern", "old" or "none"
-    miner: str
-    compiled: str
-    slots: tuple[int, ...]
-    fans: tuple[int, ...]
-    joins: bool = True
-    missing_comma: bool = False
-    texts: bool = False
-    drops_first: bool = False
-
-
-_FOUR = (1, 2, 3, 4)
-GENERATIONS: Mapping[str, Generation] = {
-    "s19": Generation("modern", "49.0.1.3", "Fri Mar 10 10:20:30 CST 2023", (1, 2, 3), _FOUR),
-    "s21": Generation("modern", "88.0.1.3", "Mon Feb 12 09:10:11 CST 2024", (1, 2, 3), _FOUR, joins=False),
-    "s19-drops": Generation("modern", "49.0.1.3", "Fri Mar 10 10:20:30 CST 2023", (1, 2, 3), _FOUR, drops_first=True),
-    "s17": Generation("old", "49.0.1.3", "Tue Nov 05 08:07:06 CST 2019", (1, 2, 3), _FOUR, texts=True),
-    "s9": Generation(
-        "none", "16.8.1.3", "Thu Jun 15 12:13:14 CST 2017", (6, 7, 8), (3, 6), missing_comma=True, texts=True
-    ),
-    "s9-web": Generation(
-        "old", "16.8.1.3", "Thu Jun 15 12:13:14 CST 2017", (6, 7, 8), (3, 6), missing_comma=True, texts=True
-    ),
-}
 
 
 def _profile(model: str, terahash: float, watts: float, chips: int, megahertz: float, fans: int = 4) -> Profile:
@@ -70,7 +38,7 @@ def _profile(model: str, terahash: float, watts: float, chips: int, megahertz: f
     )
 
 
-class Antminer(RpcDevice):
+class Antminer(AntminerPort):
     """An Antminer with stock firmware. The user is root, and so is the password."""
 
     kind = "antminer"
@@ -84,7 +52,6 @@ class Antminer(RpcDevice):
         "s9": _profile("S9", 13.5, 1350.0, 63, 650, fans=2),
         "s9-web": _profile("S9", 13.5, 1350.0, 63, 650, fans=2),
     }
-    description = "cgminer 1.0.0"
 
     def __init__(self, spec: DeviceSpec, clock: Clock, *, compact: float = 0.0) -> None:
         super().__init__(spec, clock, compact=compact)
@@ -98,6 +65,7 @@ class Antminer(RpcDevice):
             idle_seconds=5.0,
             denied_headers=(("WWW-Authenticate", f'Digest realm="{REALM}", nonce="0", qop="auth"'),),
         )
+        self.control = AntminerControl(self, modern=self.generation.cgi == "modern")
         self._dropped_until = 0.0
 
     @property
@@ -109,11 +77,25 @@ class Antminer(RpcDevice):
         """Another password; nonces stay, they are worth nothing without it."""
         self.login.password = "root" if password is None else password
 
+    def owned_pools(self) -> Sequence[Mapping[str, str]]:
+        """The pools as they are set."""
+        return self.control.pools
+
+    def state(self) -> State:
+        """The state now, with the fans at the speed they are set to."""
+        return self.control.with_fans(super().state())
+
+    def rpc(self, payload: bytes) -> bytes | None:
+        """Nothing while the miner boots."""
+        return None if self.clock.now() < self.control.away_until else super().rpc(payload)
+
     # HTTP -----------------------------------------------------------------------------------------------------
 
     def http(self, request: Request) -> Response:
         """Everything is behind the login."""
         now = self.clock.now()
+        if now < self.control.away_until:
+            return Response(drop=True)
         verdict = self.login.check(request, now)
         if verdict == "none" and self.generation.drops_first and now > self._dropped_until:
             # Some units close the first connection that comes without credentials.
@@ -124,8 +106,8 @@ class Antminer(RpcDevice):
             challenge = self.login.challenge(now, stale=verdict == "stale")
             return Response(401, _DENIED, "text/html", (challenge,))
         if request.method not in ("GET", "HEAD"):
-            self.write(f"{request.method} {request.path}")
-            return Response(404, _MISSING, "text/html")
+            done = self.control.post(request)
+            return Response(404, _MISSING, "text/html") if done is None else done
         if request.path == "/":
             return Response(200, _INDEX, "text/html")
         page = request.path.removeprefix("/cgi-bin/").removesuffix(".cgi")
@@ -138,7 +120,7 @@ class Antminer(RpcDevice):
             case "get_system_info":
                 return self.system_info()
             case "get_miner_conf":
-                return self.miner_conf()
+                return self.control.conf()
             case "get_network_info":
                 return self.network_info()
             case "summary" if modern:
@@ -148,7 +130,7 @@ class Antminer(RpcDevice):
             case "pools" if modern:
                 return self.rendered(page, lambda: self.web_pools(self.state()))
             case "get_blink_status" if modern:
-                return {"blink": False}
+                return {"blink": self.control.blinks}
             case "get_miner_status" if not modern:
                 return self.rendered(page, lambda: self.miner_status(self.state()))
         return None
@@ -188,32 +170,6 @@ class Antminer(RpcDevice):
             "conf_netmask": "",
             "conf_gateway": "",
             "conf_dnsservers": "",
-        }
-
-    def work_mode(self) -> str:
-        """0 normal, 1 sleeping, 3 low power."""
-        return "1" if self.physics.paused else self.physics.mode
-
-    def miner_conf(self) -> dict[str, Any]:
-        """get_miner_conf.cgi."""
-        user = f"{wallet(self.spec.seed)}.ant"
-        pools = [
-            {"url": f"stratum+tcp://{name}.example.com:333{3 + number}", "user": user, "pass": "x"}
-            for number, name in enumerate(("pool", "backup", "third"))
-        ]
-        return {
-            "pools": pools,
-            "api-listen": True,
-            "api-network": True,
-            "api-groups": "A:stats:pools:devs:summary:version",
-            "api-allow": "A:0/0,W:*",
-            "bitmain-fan-ctrl": False,
-            "bitmain-fan-pwm": "100",
-            "bitmain-use-vil": True,
-            "bitmain-freq": str(round(self.profile.frequency / 1e6)),
-            "bitmain-voltage": "1370",
-            "bitmain-work-mode": self.work_mode(),
-            "bitmain-freq-level": "100",
         }
 
     def _envelope(self, name: str, section: str, table: list[dict[str, Any]]) -> dict[str, Any]:
@@ -268,7 +224,7 @@ class Antminer(RpcDevice):
                     "rate_ideal": round(board.expected / 1e9, 2),
                     "rate_real": round(board.hashrate / 1e9, 2),
                     "asic_num": board.chips,
-                    "asic": _chip_letters(board.chips),
+                    "asic": chip_letters(board.chips),
                     "temp_pic": [inlet - 6, inlet - 5, outlet - 6, outlet - 5],
                     "temp_pcb": [inlet, inlet + 1, outlet, outlet + 1],
                     "temp_chip": [cool, cool + 1, hot - 1, hot],
@@ -284,7 +240,7 @@ class Antminer(RpcDevice):
             "fan_num": 0 if sleeping else len(state.fans),
             "fan": [] if sleeping else [int(speed) for speed in state.fans],
             "hwp_total": 0.0001,
-            "miner-mode": int(self.work_mode()),
+            "miner-mode": self.control.work_mode(),
             "freq-level": 100,
             "chain": chains,
         }
@@ -312,7 +268,7 @@ class Antminer(RpcDevice):
                 "lsdiff": row["Last Share Difficulty"],
                 "lstime": row["Last Share Time"],
             }
-            for row in self._pool_rows(state)
+            for row in self.pool_rows(state)
         ]
         return self._envelope("pools", "POOLS", table)
 
@@ -340,7 +296,7 @@ class Antminer(RpcDevice):
                 "rejected": str(row["Rejected"]),
                 "stale": str(row["Stale"]),
             }
-            for row in self._pool_rows(state)
+            for row in self.pool_rows(state)
         ]
         devs = [
             {
@@ -351,131 +307,11 @@ class Antminer(RpcDevice):
                 "hw": str(board.hardware_errors),
                 "temp": str(round(board.outlet)),
                 "temp2": str(round(board.chip_max)),
-                "chain_acs": _chip_letters(board.chips),
+                "chain_acs": chip_letters(board.chips),
             }
             for slot, board in zip(self.generation.slots, state.boards, strict=True)
         ]
         return {"summary": summary, "pools": pools, "devs": devs}
-
-    # Port 4028 ------------------------------------------------------------------------------------------------
-
-    def _pool_rows(self, state: State) -> list[dict[str, Any]]:
-        ago = clock_text(state.time - state.last_share) if state.accepted else "0"
-        table = rows.pools(state, f"{wallet(self.spec.seed)}.ant", count=3, last_share=ago)
-        for row in table:
-            row["Diff"] = suffixed(state.difficulty).upper() if row["POOL"] == 0 else ""
-            # The firmware's own misspellings.
-            row["Pool Stale%%"] = row.pop("Pool Stale%")
-            if row["POOL"] == 2:
-                row["Status"] = "Deed"
-        return table
-
-    def command(self, name: str, parameter: str | None) -> dict[str, Any] | None:
-        """Reads."""
-        state = self.state()
-        match name:
-            case "version":
-                row = {
-                    "BMMiner": "1.0.0",
-                    "API": "3.1",
-                    "Miner": self.generation.miner,
-                    "CompileTime": self.generation.compiled,
-                    "Type": self.profile.model,
-                }
-                return self.section(22, "CGMiner versions", "VERSION", [row])
-            case "summary":
-                row = rows.summary(state, "GHS") | {"GHS 30m": round(state.hashrate_15m / 1e9, 2)}
-                if self.generation.texts:
-                    row["GHS 5s"] = f"{row['GHS 5s']:.3f}"
-                return self.section(11, "Summary", "SUMMARY", [row])
-            case "pools":
-                return self.section(7, "3 Pool(s)", "POOLS", self._pool_rows(state))
-            case "stats":
-                return self.rendered(name, lambda: self.section(70, "CGMiner stats", "STATS", self._stats_rows(state)))
-            case "devs":
-                return self.section(9, "1 ASC(s)", "DEVS", [self._dev_row(state)])
-            case "config" | "devdetails":
-                return self.status("E", 45, f"Access denied to '{name}' command")
-        return None
-
-    def _dev_row(self, state: State) -> dict[str, Any]:
-        row = rows.device(state, "BTM_SOC")
-        row["Tenperature"] = row.pop("Temperature")
-        # What is called MHS holds GH/s on an S21 and nothing on the others.
-        known = self.spec.model == "s21"
-        row["MHS 5s"] = round(state.hashrate / 1e9, 2) if known else 0.0
-        row["MHS av"] = round(state.average / 1e9, 2) if known else 0.0
-        return row
-
-    def _stats_rows(self, state: State) -> list[dict[str, Any]]:
-        generation = self.generation
-        head = {
-            "BMMiner": "1.0.0",
-            "Miner": generation.miner,
-            "CompileTime": generation.compiled,
-            "Type": self.profile.model,
-        }
-        now = round(state.hashrate / 1e9, 2)
-        clock = round(state.boards[0].frequency / 1e6)
-        row: dict[str, Any] = {
-            "STATS": 0,
-            "ID": "BC50" if generation.texts else "BTM_SOC0",
-            "Elapsed": int(state.mining_uptime),
-            "Calls": 0,
-            "Wait": 0.0,
-            "Max": 0.0,
-            "Min": 99999999.0,
-            "GHS 5s": f"{now:.2f}" if generation.texts else now,
-            "GHS av": round(state.average / 1e9, 2),
-            "miner_count": len(state.boards),
-            "frequency": str(clock) if generation.texts else clock,
-            "fan_num": len(state.fans),
-        }
-        last = 8 if generation.texts else 4
-        speeds = dict(zip(generation.fans, state.fans, strict=True))
-        row |= {f"fan{number}": int(speeds.get(number, 0)) for number in range(1, last + 1)}
-        boards = dict(zip(generation.slots, state.boards, strict=True))
-        for slot in range(1, (16 if generation.texts else 4) + 1):
-            board = boards.get(slot)
-            row[f"temp{slot}"] = round(board.outlet) if board else 0
-            row[f"temp2_{slot}"] = round(board.chip_max) if board else 0
-            row[f"freq_avg{slot}"] = round(board.frequency / 1e6, 2) if board else 0.0
-            row[f"chain_acn{slot}"] = board.chips if board else 0
-            row[f"chain_acs{slot}"] = " " + _chip_letters(board.chips) if board else ""
-            row[f"chain_hw{slot}"] = board.hardware_errors if board else 0
-            row[f"chain_rate{slot}"] = f"{board.hashrate / 1e9:.2f}" if board else ""
-            row[f"chain_rateideal{slot}"] = round(board.expected / 1e9, 2) if board else 0.0
-            if not generation.texts:
-                cool, hot = (round(board.chip_min), round(board.chip_max)) if board else (0, 0)
-                row[f"temp_chip{slot}"] = f"{cool}-{cool}-{hot}-{hot}"
-                inlet, outlet = (round(board.inlet), round(board.outlet)) if board else (0, 0)
-                row[f"temp_pcb{slot}"] = f"{inlet}-{inlet}-{outlet}-{outlet}"
-        row |= {
-            "total_rateideal": round(state.expected / 1e9, 2),
-            "total_acn": sum(board.chips for board in state.boards),
-            "total_rate": now,
-            "temp_max": max(round(board.outlet) for board in state.boards),
-            "Device Hardware%": 0.0005,
-            "no_matching_work": state.hardware_errors,
-            "miner_version": generation.miner,
-            "miner_id": f"{mix(self.spec.seed, 9):016x}",
-        }
-        if not generation.texts:
-            row["rate_unit"] = "GH"
-        return [head, row]
-
-    def encode(self, document: dict[str, Any], name: str) -> bytes:
-        """Old firmware forgets the comma between the rows of `stats`."""
-        data = json.dumps(document, separators=(",", ":")).encode()
-        if name == "stats" and self.generation.missing_comma:
-            return data.replace(b'"},{"STATS":0', b'"}{"STATS":0')
-        return data
-
-
-def _chip_letters(chips: int) -> str:
-    """ "ooo ooo ..." with a letter per chip."""
-    letters = "o" * chips
-    return " ".join(letters[start : start + 8] for start in range(0, chips, 8))
 
 
 _DENIED = (

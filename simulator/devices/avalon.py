@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from simulator.chance import between, mix
 from simulator.clock import Clock
 from simulator.devices import rows
+from simulator.devices.avalon_writes import Changes, Reply
 from simulator.devices.base import DeviceSpec, RpcDevice, wallet
 from simulator.physics import Mode, Profile, State
 from simulator.rpc_server import RpcPolicy
@@ -95,6 +96,7 @@ class Avalon(RpcDevice):
         super().__init__(spec, clock, compact=compact)
         self.product = PRODUCTS[spec.model]
         self.dna = f"0201{mix(spec.seed, 6) % 16**12:012x}"
+        self.changes = Changes(self)
 
     @property
     def serial(self) -> str | None:
@@ -106,11 +108,31 @@ class Avalon(RpcDevice):
         """The Nanos have a driver of their own."""
         return "avalon_nano" if self.spec.model.startswith("nano") else "avalon"
 
-    def written(self, name: str, parameter: str | None) -> dict[str, Any] | None:
-        """The port has no authentication: the device would do it, and says so."""
-        if name in ("ascset", "setpool"):
-            return self.status("E", 120, "ASC 0 set failed: simulated")
-        return self.status("E", 45, f"Access denied to '{name}' command")
+    def state(self) -> State:
+        """The state now, after what was due until now."""
+        self.changes.settle(self.clock.now())
+        return self.changes.settings.shown(super().state())
+
+    def rpc(self, payload: bytes) -> bytes | None:
+        """Nothing comes while it restarts."""
+        return None if self.away else super().rpc(payload)
+
+    def document(self, name: str, parameter: str | None) -> dict[str, Any] | None:
+        """The reply of one command; None where it goes away without one."""
+        asked = self.changes.read(name, parameter)
+        if asked is None:
+            return super().document(name, parameter)
+        if isinstance(asked, Reply):
+            # What `setpool` holds is not kept: two passwords are in it.
+            self.write(f"rpc {name}|{'***' if name == 'setpool' else parameter or ''}")
+            return self._said(asked)
+        if self.accept(asked.line) and (asked.reply is None or asked.reply.letter != "E"):
+            asked.act()
+            self.forget_rendered()
+        return None if asked.reply is None else self._said(asked.reply)
+
+    def _said(self, reply: Reply) -> dict[str, Any]:
+        return self.status(reply.letter, reply.code, reply.message)
 
     def command(self, name: str, parameter: str | None) -> dict[str, Any] | None:
         """Reads."""
@@ -127,6 +149,9 @@ class Avalon(RpcDevice):
             case "pools":
                 table = rows.pools(state, f"{wallet(self.spec.seed)}.avalon", count=3)
                 for row in table:
+                    chosen = self.changes.settings.pools.get(row["POOL"])
+                    if chosen is not None:
+                        row |= {"URL": chosen.url, "User": chosen.user}
                     row |= {"Stratum Difficulty": state.difficulty if row["POOL"] == 0 else 0.0, "Bad Work": 0}
                 return self.section(7, "3 Pool(s)", "POOLS", table)
             case "stats" | "estats" | "litestats":
@@ -254,6 +279,8 @@ class Avalon(RpcDevice):
         ]
         if not home and self.spec.model != "a1166pro":
             parts.append(f"WALLPOWER[{round(state.power)}]")
+        if not home:
+            parts.append(f"Led[{int(self.changes.settings.led)}]")
         if chips:
             parts += [self._chip_tokens(state, number) for number in range(len(boards))]
         parts += ["CRC[0]" if home else "CRC[0 0 0]", *self._mode_tokens(state)]
@@ -277,9 +304,11 @@ class Avalon(RpcDevice):
         return [*parts, f"TarT[{round(self.profile.chip_target)}]"] if self.product.home else parts
 
     def _mode_tokens(self, state: State) -> list[str]:
+        calibrates = self.clock.now() < self.changes.settings.calibrating_until
+        adjusted = f"ADJ[{int(not calibrates)}]"
         if not self.product.home:
-            return []
+            return [] if self.spec.model == "a1166pro" else [adjusted, f"WORKMODE[{state.mode}]"]
         limit = f"MPO[{self.product.limit}]"
         if self.product.levels:
-            return [f"WORKLEVEL[{state.mode}]", limit, "ADJ[1]"]
-        return [f"WORKMODE[{state.mode}]", "WORKLEVEL[0]", limit, "CALIALL[7]", "ADJ[1]"]
+            return [f"WORKLEVEL[{state.mode}]", limit, adjusted]
+        return [f"WORKMODE[{state.mode}]", "WORKLEVEL[0]", limit, "CALIALL[7]", adjusted]

@@ -66,6 +66,8 @@ class SimulatedDevice:
     http_on_rpc: ClassVar[bool] = False
     #: Seconds between datagrams; None for devices that send none.
     broadcast_seconds: ClassVar[float | None] = None
+    #: UDP port on which it takes settings; None for devices that take none like that.
+    settings_port: ClassVar[int | None] = None
 
     def __init__(self, spec: DeviceSpec, clock: Clock, *, compact: float = 0.0) -> None:
         if spec.model not in self.models:
@@ -81,6 +83,8 @@ class SimulatedDevice:
         self.password: str | None = None
         #: False: it says yes to every documented write and changes nothing.
         self.obeys = True
+        #: Until when it does not answer, since it restarts.
+        self.away_until = 0.0
         self._compact = compact
         self._rendered: dict[str, tuple[float, Any]] = {}
 
@@ -95,6 +99,16 @@ class SimulatedDevice:
         # States are told for whole seconds: the one of the reboot is already a new one.
         self.physics.reboot(float(int(self.clock.now())))
         self.forget_rendered()
+
+    def restart(self, seconds: float = 3.0) -> None:
+        """Obey a restart command: after the answer to it none comes for `seconds`, and all counts from zero."""
+        self.away_until = self.clock.now() + seconds
+        self.reboot()
+
+    @property
+    def away(self) -> bool:
+        """Whether it restarts now; a device that takes restarts drops every request meanwhile."""
+        return self.clock.now() < self.away_until
 
     def forget_rendered(self) -> None:
         """Render every answer anew: something about the device changed."""
@@ -117,6 +131,9 @@ class SimulatedDevice:
     def datagram(self) -> bytes | None:
         """The datagram that is due."""
         return None
+
+    def take_datagram(self, data: bytes) -> None:
+        """A datagram to `settings_port`; nothing is answered."""
 
     def rendered(self, key: str, build: Callable[[], Answer]) -> Answer:
         """What `build()` returns; in compact mode an answer is used again for some seconds."""

@@ -1,7 +1,8 @@
 """Bitaxe with AxeOS (ESP-Miner): one flat /api/system/info whose fields and types changed from release to release.
 
 Differences by release follow ESP-Miner's own descriptions: text difficulties before 2.11, flags as 0 and 1 until 2.14,
-`fanSpeedRpm` before 2.2, /api/system/asic since 2.9, a `pools` list since 2.15.
+`fanSpeedRpm` before 2.2, /api/system/asic since 2.7, a `pools` list since 2.15. Writes: `bitaxe_settings`; identify
+since 2.12, pause and resume since 2.14.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from typing import Any, ClassVar
 from simulator.chance import between, mix
 from simulator.clock import Clock
 from simulator.devices.base import DeviceSpec, SimulatedDevice, suffixed, upper_mac, wallet
+from simulator.devices.bitaxe_settings import AxeOsSettings
+from simulator.devices.writes import is_bare, json_object, line
 from simulator.http_server import HttpPolicy, Request, Response, html_response, json_response, text_response
 from simulator.physics import Mode, Profile, State
 
@@ -62,27 +65,76 @@ class Bitaxe(SimulatedDevice):
         major, minor = self.version.lstrip("v").split(".")[:2]
         self.release = (int(major), int(minor))
         self.tells_mac = self.release >= (2, 2)
+        self.settings = AxeOsSettings(self.release, f"{wallet(spec.seed)}.bitaxe")
+        self.greets_until = 0.0
         # Sockets of the ESP web server: 7, then 10, then 20 with the oldest purged (ESP-Miner http_server.c).
         sockets = 20 if self.release >= (2, 12) else 10 if self.release >= (2, 6) else 7
         self.http_policy = HttpPolicy(max_connections=sockets, purge_oldest=self.release >= (2, 12), idle_seconds=15.0)
 
     def http(self, request: Request) -> Response:
         """AxeOS' routes; everything else is 404."""
+        if self.away:
+            return Response(drop=True)
         if request.method in ("GET", "HEAD"):
             match request.path:
                 case "/":
                     return html_response(_INDEX)
                 case "/api/system/info":
                     return self.rendered("info", lambda: json_response(self.info(self.state())))
-                case "/api/system/asic" if self.release >= (2, 9):
+                case "/api/system/asic" if self.release >= (2, 7):
                     return self.rendered("asic", lambda: json_response(self.asic()))
                 case "/api/system/statistics" if self.release >= (2, 9):
                     return json_response(
                         {"currentTimestamp": int(self.state().uptime * 1e3), "labels": [], "statistics": []}
                     )
             return text_response("This URI does not exist", 404)
+        return self._written(request)
+
+    def _written(self, request: Request) -> Response:
+        now = self.clock.now()
+        if request.method == "PATCH" and request.path == "/api/system":
+            return self._patched(request)
+        if request.method == "POST" and is_bare(request):
+            match request.path:
+                case "/api/system/restart":
+                    if self.accept(line(request)):
+                        self.restart()
+                    return self._says("System will restart shortly.", 2, 14)
+                case "/api/system/identify" if self.release >= (2, 12):
+                    greets = now >= self.greets_until
+                    if self.accept(line(request)):
+                        self.greets_until = now + 30.0 if greets else 0.0
+                    words = 'The device says "Hi!" for 30 seconds.' if greets else 'The device no longer says "Hi!".'
+                    return self._says(words, 2, 14)
+                case "/api/system/pause" | "/api/system/resume" if self.release >= (2, 14):
+                    pausing = request.path.endswith("pause")
+                    if self.accept(line(request)):
+                        (self.physics.pause if pausing else self.physics.resume)(now)
+                        self.forget_rendered()
+                    return self._says("Mining paused" if pausing else "Mining resumed", 2, 14)
         self.write(f"{request.method} {request.path}")
         return text_response("Method not allowed" if request.path.startswith("/api/") else "Not found", 405)
+
+    def _says(self, words: str, *since: int) -> Response:
+        """JSON since a release, plain text before."""
+        return json_response({"message": words}) if self.release >= since else text_response(words)
+
+    def _patched(self, request: Request) -> Response:
+        body = json_object(request)
+        if body is None or not body or not self.settings.fits(body):
+            self.write(line(request))
+            return text_response("Invalid JSON" if body is None else "Wrong API input", 400)
+        if self.settings.unknown(body):
+            self.write(line(request))  # answered with 200 and ignored
+            return Response(200, b"", "text/html")
+        if self.accept(line(request)):
+            self.settings.take(body)
+            frequency, voltage = body.get("frequency"), body.get("coreVoltage")
+            if frequency or voltage:
+                hertz, volts = frequency and frequency * 1e6, voltage and voltage / 1e3
+                self.physics.retune(self.clock.now(), frequency=hertz, core_voltage=volts)
+            self.forget_rendered()
+        return Response(200, b"", "text/html")
 
     def asic(self) -> dict[str, Any]:
         """/api/system/asic: what the chip can be set to."""
@@ -105,7 +157,7 @@ class Bitaxe(SimulatedDevice):
         if self.release >= (2, 2):
             document |= self._since_2_2(state)
         else:
-            document["fanSpeedRpm"] = int(state.fans[0])
+            document["fanSpeedRpm"] = self._fan_speed(state)
         if self.release >= (2, 9):
             document |= self._since_2_9(state)
         elif self.release >= (2, 2):
@@ -114,7 +166,7 @@ class Bitaxe(SimulatedDevice):
             document |= self._since_2_11(state)
         if self.release >= (2, 15):
             document |= self._since_2_15(state)
-        return document
+        return document | self.settings.told()
 
     def _difficulty(self, value: float) -> Any:
         return round(value) if self.release >= (2, 11) else suffixed(value)
@@ -122,9 +174,14 @@ class Bitaxe(SimulatedDevice):
     def _flag(self, value: bool) -> Any:
         return value if self.release >= (2, 14) else int(value)
 
+    def _fan_speed(self, state: State) -> int:
+        if self.settings.auto_fan:
+            return int(state.fans[0])
+        return int(self.profile.fan_max * self.settings.manual_fan / 100.0)
+
     def _core(self, state: State) -> dict[str, Any]:
         volts = self.profile.supply_voltage * (1.0 - 0.01 * state.power / self.profile.power)
-        duty = state.duty * 100.0
+        duty = state.duty * 100.0 if self.settings.auto_fan else float(self.settings.manual_fan)
         return {
             "power": round(state.power, 6),
             "voltage": round(volts * 1e3, 3),
@@ -134,7 +191,7 @@ class Bitaxe(SimulatedDevice):
             "bestDiff": self._difficulty(state.best),
             "bestSessionDiff": self._difficulty(state.session_best),
             "freeHeap": 8_200_000 - mix(self.spec.seed, int(state.time) // 30) % 60_000,
-            "coreVoltage": round(self.profile.core_voltage * 1e3),
+            "coreVoltage": round(self.physics.profile.core_voltage * 1e3),
             "coreVoltageActual": round(state.boards[0].voltage * 1e3),
             "frequency": round(state.boards[0].frequency / 1e6),
             "ssid": "example-net",
@@ -145,15 +202,12 @@ class Bitaxe(SimulatedDevice):
             "uptimeSeconds": int(state.uptime),
             "ASICModel": self.chip,
             "smallCoreCount": self.cores,
-            "stratumURL": "pool.example.com",
-            "stratumPort": 3333,
-            "stratumUser": f"{wallet(self.spec.seed)}.bitaxe",
             "version": self.version,
             "boardVersion": self.board,
             "runningPartition": "ota_0",
             "flipscreen": 1,
             "invertscreen": 0,
-            "autofanspeed": 1,
+            "autofanspeed": int(self.settings.auto_fan),
             "fanspeed": round(duty, 4) if self.release >= (2, 11) else round(duty),
         }
 
@@ -161,10 +215,7 @@ class Bitaxe(SimulatedDevice):
         return {
             "macAddr": upper_mac(self.spec.mac),
             "vrTemp": round(state.regulator),
-            "fanrpm": int(state.fans[0]),
-            "fallbackStratumURL": "backup.example.com",
-            "fallbackStratumPort": 3334,
-            "fallbackStratumUser": f"{wallet(self.spec.seed)}.bitaxe",
+            "fanrpm": self._fan_speed(state),
             "isUsingFallbackStratum": self._flag(False),
             "overheat_mode": 1 if state.state == "fault" else 0,
             "idfVersion": "v5.4",
@@ -211,7 +262,7 @@ class Bitaxe(SimulatedDevice):
             "ipv6": "FE80::2",
             "resetReason": "Software reset via esp_restart",
             "overclockEnabled": 0,
-            "manualFanSpeed": 100,
+            "manualFanSpeed": self.settings.manual_fan,
             "minFanSpeed": 25,
             "fan2rpm": 0,
             "blockFound": 0,
@@ -224,23 +275,9 @@ class Bitaxe(SimulatedDevice):
         }
 
     def _since_2_15(self, state: State) -> dict[str, Any]:
-        user = f"{wallet(self.spec.seed)}.bitaxe"
-        pool = {
-            "stratumProtocol": "SV1",
-            "stratumUser": user,
-            "stratumSuggestedDifficulty": 1000,
-            "stratumExtranonceSubscribe": False,
-            "stratumTLS": 0,
-            "stratumCert": "",
-            "stratumDecodeCoinbase": True,
-        }
         return {
             "primaryPoolIndex": 0,
             "secondaryPoolIndex": 1,
-            "pools": [
-                {"id": 0, "stratumURL": "pool.example.com", "stratumPort": 3333, **pool},
-                {"id": 1, "stratumURL": "backup.example.com", "stratumPort": 3334, **pool},
-            ],
             "poolConnectionInfo": "IPv4",
             "isUsingFallbackStratum": 0,
             "fallbackStratumTLS": False,

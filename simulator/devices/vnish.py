@@ -9,9 +9,11 @@ from typing import Any, ClassVar
 from simulator.chance import mix
 from simulator.clock import Clock
 from simulator.devices import vnish_documents as documents
-from simulator.devices.base import DeviceSpec, RpcDevice, token, upper_mac, wallet
+from simulator.devices.base import DeviceSpec, token, upper_mac
+from simulator.devices.vnish_control import VnishControl
+from simulator.devices.vnish_port import VnishPort
 from simulator.http_server import HttpPolicy, Request, Response, html_response, json_response
-from simulator.physics import Mode, Profile
+from simulator.physics import Mode, Profile, State
 
 #: A session ends after this many seconds.
 TOKEN_SECONDS = 300.0
@@ -59,14 +61,13 @@ FIRMWARE: Mapping[str, tuple[str, str, str]] = {
 }
 
 
-class Vnish(RpcDevice):
+class Vnish(VnishPort):
     """An Antminer that runs VNish. The password is `admin`."""
 
     kind = "vnish"
     driver = "vnish"
     make = "Bitmain"
     listens = ("http", "rpc")
-    joins = False
     models: ClassVar[Mapping[str, Profile]] = {
         "s19jpro-1.2.6": _antminer("Antminer S19j Pro", 104, 3050, 126, 545, 13.6),
         "s19-1.2.7": _antminer("Antminer S19", 95, 3250, 76, 675, 13.8),
@@ -82,6 +83,7 @@ class Vnish(RpcDevice):
         self.password = "admin"  # noqa: S105 - the firmware's well-known first password
         self.keys: dict[str, str] = {}
         self.tokens: dict[str, float] = {}
+        self.control = VnishControl(self, newer=self.v13)
         self._failed = 0
         self._locked_until = 0.0
 
@@ -115,6 +117,8 @@ class Vnish(RpcDevice):
             return self._get(path, request)
         if request.method == "POST" and path in ("/unlock", "/apikeys", "/apikeys/delete"):
             return self._post(path, request)
+        if request.method == "POST" and path in self.control.paths:
+            return self.control.post(path, request) if self._allowed(request) else self._denied()
         self.write(f"{request.method} {request.path}")
         return _error("Not found", 404)
 
@@ -223,7 +227,15 @@ class Vnish(RpcDevice):
 
     def summary(self) -> dict[str, Any]:
         """/summary."""
-        return documents.summary(self.state(), self.profile, self.spec.seed, self.title, v13=self.v13)
+        return documents.summary(
+            self.state(),
+            self.profile,
+            self.spec.seed,
+            self.title,
+            pools=self.owned_pools(),
+            cooling=self.control.cooling,
+            v13=self.v13,
+        )
 
     def info(self) -> dict[str, Any]:
         """/info."""
@@ -319,7 +331,7 @@ class Vnish(RpcDevice):
         """/status."""
         return {
             **documents.status(self.state(), throttled=self.v13),
-            "find_miner": False,
+            "find_miner": self.control.light,
             "restart_required": False,
             "reboot_required": False,
             "unlocked": unlocked,
@@ -358,14 +370,8 @@ class Vnish(RpcDevice):
 
     def settings(self) -> dict[str, Any]:
         """/settings, which only an API key may read."""
-        user = f"{wallet(self.spec.seed)}.rack"
-        pool = [{"url": url, "user": user, "pass": ""} for url in ("pool.example.com:3333", "backup.example.com:3334")]
         return {
-            "miner": {
-                "cooling": {"mode": {"name": "auto", "param": round(self.profile.chip_target)}},
-                "overclock": {"modded_psu": False, "preset": self.physics.mode, "globals": {"volt": 1380, "freq": 545}},
-                "pools": [*pool, {"url": "", "user": "", "pass": ""}],
-            },
+            "miner": self.control.miner_settings(),
             "ui": {"theme": "auto", "locale": "en", "timezone": "GMT"},
             "regional": {"timezone": {"current": "GMT"}},
             "network": {
@@ -378,95 +384,13 @@ class Vnish(RpcDevice):
             },
         }
 
-    # Port 4028 ------------------------------------------------------------------------------------------------
+    def owned_pools(self) -> list[tuple[str, str]]:
+        """Address and user of the pools that are set."""
+        return [(pool["url"], pool["user"]) for pool in self.control.pools if pool["url"]]
 
-    def invalid(self, name: str) -> dict[str, Any]:
-        """VNish answers with code 0 and without an id."""
-        reply = self.status("E", 0, "Invalid command")
-        del reply["id"]
-        return reply
-
-    def written(self, name: str, parameter: str | None) -> dict[str, Any] | None:
-        """Nothing can be changed on this port."""
-        return self.invalid(name)
-
-    def command(self, name: str, parameter: str | None) -> dict[str, Any] | None:
-        """The few commands this firmware keeps; `version` is not among them."""
-        match name:
-            case "summary":
-                return self._rpc_summary()
-            case "stats":
-                return self._rpc_stats()
-            case "pools":
-                return self._rpc_pools()
-            case "devdetails":
-                row = {"DEVDETAILS": 0, "Name": "BTM", "ID": 0, "Driver": "bitmain_drv", "Kernel": "", "Model": ""}
-                return self.section(69, "Device Details", "DEVDETAILS", [row])
-        return None
-
-    def _rpc_summary(self) -> dict[str, Any]:
-        state = self.state()
-        row = {
-            "Elapsed": int(state.mining_uptime),
-            "GHS 5s": round(state.hashrate / 1e9, 2),
-            "GHS av": round(state.average / 1e9, 2),
-            "GHS 30m": round(state.hashrate_15m / 1e9, 2),
-            "Found Blocks": 0,
-            "Accepted": state.accepted,
-            "Rejected": state.rejected,
-            "Stale": state.stale,
-            "Hardware Errors": state.hardware_errors,
-            "Best Share": round(state.best),
-            "Fee Percent": 2.0,
-        }
-        return self.section(11, "Summary", "SUMMARY", [row])
-
-    def _rpc_pools(self) -> dict[str, Any]:
-        rows = [
-            {
-                "POOL": row["id"],
-                "URL": row["url"],
-                "Type": 1 if row["pool_type"] == "DevFee" else 0,
-                "User": row["user"],
-                "Status": "Alive",
-                "Diff": row["diff"],
-                "Accepted": row["accepted"],
-                "Rejected": row["rejected"],
-                "Stale": row["stale"],
-                "Last Share Difficulty": row["ls_diff"],
-                "Last Share Time": row["ls_time"],
-                "Stratum Active": row["status"] == "active",
-                "Difficulty Accepted": row["diffa"],
-            }
-            for row in documents.pools(self.state(), self.spec.seed, devfee=True)
-        ]
-        return self.section(7, f"{len(rows)} Pool(s)", "POOLS", rows)
-
-    def _rpc_stats(self) -> dict[str, Any]:
-        state = self.state()
-        head = {"Type": self.title, "Miner": "0.0.0", "Cgminer": self.version, "CompileTime": "2026-01-15 12:00:00"}
-        row: dict[str, Any] = {
-            "Elapsed": int(state.mining_uptime),
-            "GHS 5s": f"{state.hashrate / 1e9:.2f}",
-            "GHS av": round(state.average / 1e9, 2),
-            "fan_num": len(state.fans),
-            "fan_pwm": round(state.duty * 100),
-            "state": documents.MINER_STATES[state.state],
-            "total_rate": round(state.hashrate / 1e9, 2),
-        }
-        for number, speed in enumerate(state.fans, 1):
-            row[f"fan{number}"] = int(speed)
-        for number, board in enumerate(state.boards, 1):
-            row[f"temp{number}"] = round(board.outlet)
-            row[f"temp2_{number}"] = round(board.chip_max)
-            row[f"chain_rate{number}"] = round(board.hashrate / 1e9, 3)
-            row[f"chain_rateideal{number}"] = round(board.expected / 1e9, 3)
-            row[f"chain_consumption{number}"] = round(board.power)
-            row[f"chain_hw{number}"] = board.hardware_errors
-            row[f"chain_vol{number}"] = round(board.voltage * 1e3)
-            row[f"freq_avg{number}"] = round(board.frequency / 1e6, 1)
-            row[f"chain_acn{number}"] = board.chips
-        return self.section(70, "CGMiner stats", "STATS", [head, row])
+    def state(self) -> State:
+        """The state now, with the fans at the speed they are set to."""
+        return self.control.with_fans(super().state())
 
 
 def _error(message: str, status: int) -> Response:

@@ -5,10 +5,11 @@ Hash rates are in GH/s, the deprecated ones in TH/s; voltages of boards in mV, o
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from simulator.chance import between, uniform
-from simulator.devices.base import suffixed, wallet
+from simulator.devices.base import suffixed
 from simulator.physics import BoardState, Physics, Profile, State
 
 #: Words of `miner_state` for our states.
@@ -74,15 +75,14 @@ def state_hashes(board: BoardState) -> bool:
     return board.hashrate > 0.0
 
 
-def pools(state: State, seed: int, *, devfee: bool) -> list[dict[str, Any]]:
-    """The owner's two pools and, while mining, the firmware developer's."""
+def pool_rows(state: State, owned: Sequence[tuple[str, str]], *, devfee: bool) -> list[dict[str, Any]]:
+    """The owner's pools by address and user, of which the first one serves, and the firmware developer's."""
     ago = state.time - state.last_share
-    user = f"{wallet(seed)}.rack"
     active = {
         "id": 0,
-        "url": "pool.example.com:3333",
+        "url": "",
         "pool_type": "UserPool",
-        "user": user,
+        "user": "",
         "status": "active" if state.state in ("mining", "tuning") else "working",
         "asic_boost": True,
         "diff": suffixed(state.difficulty).upper(),
@@ -92,11 +92,9 @@ def pools(state: State, seed: int, *, devfee: bool) -> list[dict[str, Any]]:
         "ls_diff": state.difficulty if state.accepted else 0.0,
         "ls_time": clock_text(ago) if state.accepted else "0",
         "diffa": state.accepted * state.difficulty,
-        "ping": round(between(8, 60, seed, 102, int(state.time) // 60)),
+        "ping": round(between(8, 60, len(owned), 102, int(state.time) // 60)),
     }
     spare = active | {
-        "id": 1,
-        "url": "backup.example.com:3334",
         "status": "working",
         "diff": "",
         "accepted": 0,
@@ -107,13 +105,16 @@ def pools(state: State, seed: int, *, devfee: bool) -> list[dict[str, Any]]:
         "diffa": 0.0,
         "ping": 0,
     }
-    rows = [active, spare]
+    rows = [
+        (spare if number else active) | {"id": number, "url": url, "user": user}
+        for number, (url, user) in enumerate(owned)
+    ]
     if devfee:
         fee = state.accepted // 40
         rows.append(
             spare
             | {
-                "id": 2,
+                "id": len(rows),
                 "url": "DevFee",
                 "pool_type": "DevFee",
                 "user": "DevFee",
@@ -128,8 +129,17 @@ def pools(state: State, seed: int, *, devfee: bool) -> list[dict[str, Any]]:
     return rows
 
 
-def summary(state: State, profile: Profile, seed: int, title: str, *, v13: bool) -> dict[str, Any]:
-    """/summary."""
+def summary(
+    state: State,
+    profile: Profile,
+    seed: int,
+    title: str,
+    *,
+    pools: Sequence[tuple[str, str]],
+    cooling: Mapping[str, Any],
+    v13: bool,
+) -> dict[str, Any]:
+    """/summary. `pools` are address and user of the owner's, `cooling` is the mode of the fans."""
     rate = state.hashrate / 1e9
     average = state.average / 1e9
     boards = [board_row(board, profile, seed) for board in state.boards] if state.state != "fault" else []
@@ -156,11 +166,11 @@ def summary(state: State, profile: Profile, seed: int, title: str, *, v13: bool)
         "hw_errors": state.hardware_errors,
         "devfee_percent": 2.0,
         "devfee": round(rate * 0.02, 4),
-        "pools": pools(state, seed, devfee=True),
+        "pools": pool_rows(state, pools, devfee=True),
         "cooling": {
             "fan_num": len(fans),
             "fans": fans,
-            "settings": {"mode": {"name": "auto", "param": round(profile.chip_target)} if v13 else {"name": "auto"}},
+            "settings": {"mode": dict(cooling) if v13 else {"name": cooling["name"]}},
             "fan_duty": round(state.duty * 100),
         },
         "chains": boards,

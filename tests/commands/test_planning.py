@@ -3,11 +3,12 @@
 import pytest
 
 from exporter.drivers.api import DecodeContext, Driver
-from exporter.drivers.commands import CommandContext, Plan, PoolRules, TuningRange
+from exporter.drivers.commands import CommandContext, CommandRefused, Plan, PoolRules, TuningRange
 from exporter.engine.api.commands import Identify, Pause, Restart, SetFan, SetMode, SetPool, SetPreset, SetTuning
 from exporter.engine.commanding.offers import offers_of
-from exporter.engine.commanding.planning import Limits, check_pool_url, make_plan, public_values, short_user
-from exporter.errors import FieldError, ForbiddenError, NotOfferedError
+from exporter.engine.commanding.planning import make_plan, named_for, public_values, short_user
+from exporter.engine.commanding.values import Limits, check_pool_url
+from exporter.errors import FieldError, ForbiddenError, InternalError, NotOfferedError
 from exporter.model import Preset
 from exporter.store.secret import Secret
 from exporter.units import hertz, ratio, volts, watts
@@ -143,6 +144,12 @@ def test_values_outside_the_devices_own_range_are_refused_by_field():
         "stratum+tcp://:3333",
         "stratum+tcp://pool example:3333",
         "stratum+tcp://" + "a" * 300 + ":3333",
+        "stratum+tcp://pool.example:3333?a=b",
+        "stratum+tcp://pool.exa\nmple:3333",
+        "stratum+tcp://pool.example:3333\n",
+        " stratum+tcp://pool.example:3333",
+        "stratum+tcp://pool.example:３333",
+        "stratum+ssl://pool.example:3333",
     ],
 )
 def test_a_pool_must_be_scheme_host_and_port(url):
@@ -151,9 +158,48 @@ def test_a_pool_must_be_scheme_host_and_port(url):
     assert caught.value.field == "url"
 
 
-@pytest.mark.parametrize("url", ["stratum+tcp://pool.example:3333", "stratum+tcp://[2001:db8::1]:3333"])
-def test_a_good_pool_passes(url):
-    check_pool_url(url, PoolRules(slots=3))
+@pytest.mark.parametrize(
+    ("url", "written"),
+    [
+        ("stratum+tcp://pool.example:3333", "stratum+tcp://pool.example:3333"),
+        ("stratum+tcp://pool.example:3333/", "stratum+tcp://pool.example:3333"),
+        ("stratum+tcp://[2001:db8::1]:3333", "stratum+tcp://[2001:db8::1]:3333"),
+        # A driver looks for the scheme in lower case: in capitals, encryption would be dropped unseen.
+        ("Stratum+SSL://Pool.Example:443", "stratum+ssl://Pool.Example:443"),
+    ],
+)
+def test_a_good_pool_reaches_the_driver_in_one_spelling(url, written):
+    assert check_pool_url(url, PoolRules(slots=3, schemes=("stratum+tcp", "stratum+ssl"))) == written
+
+
+def test_many_miners_each_get_a_worker_of_their_own():
+    order = pool(user="wallet.{name}")
+    assert named_for(order, "Garage #2 / left").user == "wallet.Garage-2-left"
+    assert named_for(order, "⛏").user == "wallet.worker"
+    assert named_for(pool(user="wallet.rig"), "garage").user == "wallet.rig"
+    assert named_for(Restart(), "garage") == Restart()
+
+
+class OldFirmware(Everything):
+    """Lacks a light, which its driver knows."""
+
+    def identify_light(self, on, context):
+        raise CommandRefused("this firmware has no light; newer ones do")
+
+
+def test_what_the_firmware_lacks_is_not_offered_and_the_driver_says_why():
+    with pytest.raises(NotOfferedError, match="this firmware has no light; newer ones do; it offers restart, mode"):
+        make_plan(OldFirmware(), Identify(), CONTEXT, RANGES, FREE)
+    offers = offers_of(OldFirmware(), CONTEXT, RANGES, FREE)
+    assert "identify" not in [one.command for one in offers.commands]
+
+
+@pytest.mark.parametrize("plan", [None, "restart", Plan("Never ends.", tuple, bool, limit_seconds=float("inf"))])
+def test_a_driver_that_makes_no_usable_plan_is_at_fault(plan):
+    driver = Everything()
+    driver.restart = lambda context: plan
+    with pytest.raises(InternalError, match="plan"):
+        make_plan(driver, Restart(), CONTEXT, RANGES, FREE)
 
 
 def test_only_presets_up_to_the_ceiling_are_applied():

@@ -104,6 +104,21 @@ def test_the_drivers_check_finds_a_refusal_in_a_success():
     assert (outcome.state, outcome.words) == ("refused", "calibrating")
 
 
+def test_a_refused_write_is_not_followed_by_the_next_one():
+    def check(answer):
+        if b"no" in answer.body:
+            raise CommandRefused("the pool was not taken")
+
+    both = plan(writes=lambda _: (Write(HttpRequest("/pool", method="PUT"), check=check), Write(RESTART)))
+    miner = ScriptedMiner(writes=[Answer(b"no")])
+    outcome = run(miner, both)
+    assert (outcome.state, outcome.words) == ("refused", "the pool was not taken")
+    assert miner.sent == ["PUT /pool"]
+    miner = ScriptedMiner(writes=[Answer(b"yes"), Answer(b"")], looks=[AFTER])
+    assert run(miner, both).state == "confirmed"
+    assert miner.sent == ["PUT /pool", "POST /restart"]
+
+
 def test_a_wrong_password_is_a_refusal_and_nothing_more_is_sent():
     miner = ScriptedMiner(writes=[AuthError("wrong password")])
     outcome = run(miner, plan(writes=lambda _: (Write(RESTART, repeatable=True), Write(RESTART))))

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from exporter.drivers import user_folder
+from exporter.drivers import files
 from exporter.drivers.loader import load_drivers
 from exporter.drivers.user_folder import RECORD
 from tests.drivers_loader.conftest import digest, driver_text
@@ -151,7 +151,7 @@ def test_a_folder_that_cannot_be_written_still_gets_the_newer_driver(folders, mo
     def refuse(*arguments):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(user_folder.os, "replace", refuse)
+    monkeypatch.setattr(files.os, "replace", refuse)
     result = load(folders)
     assert result.drivers["lamp"].note.text == "newer"
     assert (folders.user / "lamp_driver.py").read_text() == driver_text()
@@ -178,7 +178,7 @@ def test_a_fill_that_breaks_off_is_taken_up_again(folders, monkeypatch):
         real(source, target)
 
     with monkeypatch.context() as patch:
-        patch.setattr(user_folder.os, "replace", fail_for_lamp)
+        patch.setattr(files.os, "replace", fail_for_lamp)
         load(folders)
     assert "lamp_driver.py" not in folders.names()
     load(folders)

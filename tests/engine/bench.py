@@ -208,12 +208,19 @@ class Meter:
         self.targets = {}
         self.waiting = None
         self.polls = Counter()
+        self.commands = Counter()
+
+    def command_ended(self, driver, command, result):
+        self.commands[driver, command, result] += 1
 
     def poll_begun(self, driver):
         self.polls[driver] += 1
 
     def poll_ended(self, driver, seconds, reason):
         self.polls[driver, reason] += 1
+
+    def poll_dropped(self, driver):
+        self.polls[driver, "dropped"] += 1
 
     def discovery_run(self, method, *, probed, found, adopted):
         self.runs.append((method, probed, found, adopted))

@@ -29,6 +29,9 @@ class Meter:
     def poll_ended(self, driver, seconds, reason):
         self.reasons.append(reason)
 
+    def poll_dropped(self, driver):
+        self.reasons.append("dropped")
+
 
 class Bench:
     """A poller that is driven by hand."""

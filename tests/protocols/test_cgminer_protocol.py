@@ -261,6 +261,14 @@ def test_other_text_is_refused(body):
         parse_text_reply(body)
 
 
+@pytest.mark.parametrize("word", ["RESTART", "BYE"])
+def test_the_bare_answer_to_a_restart_has_the_shape_of_the_json_form(word):
+    document = parse_text_reply(word.encode() + b"\0")
+    assert document == {"STATUS": word}
+    assert reply_status(document) is None
+    assert not refused(document)
+
+
 plain = st.text(st.characters(codec="ascii", exclude_categories=["Cc"]), min_size=1, max_size=8).filter(
     lambda word: word == word.strip()
 )

@@ -42,7 +42,7 @@ def test_writes_are_recorded_and_change_nothing(kind: str, model: str) -> None:
         answer = device.http(Request("POST", "/api/system/restart", "/api/system/restart", {}, headers, b"{}"))
         assert answer.status >= 302
     elif "rpc" in device.listens:
-        reply = device.rpc(b'{"command":"restart"}')
+        reply = device.rpc(b'{"command":"quit"}')
         assert reply is not None
         assert b'"STATUS":"E"' in reply
     else:
@@ -210,7 +210,7 @@ def test_antminer_pages_need_digest() -> None:
                 }
                 assert (await client.get(f"{base}get_blink_status.cgi")).json() == {"blink": False}
                 assert (await client.get(f"{base}get_miner_status.cgi")).status_code == 404
-                assert (await client.post(f"{base}reboot.cgi", content=b"")).status_code == 404
+                assert (await client.post(f"{base}upgrade.cgi", content=b"")).status_code == 404
             assert pages["get_system_info"]["macaddr"].lower() == truth["mac"]
             assert pages["get_system_info"]["serinum"] == truth["serial"]
             summary = pages["summary"]["SUMMARY"][0]
@@ -220,7 +220,7 @@ def test_antminer_pages_need_digest() -> None:
             chains = pages["stats"]["STATS"][0]["chain"]
             assert [chain["asic_num"] for chain in chains] == [76, 76, 76]
             assert pages["pools"]["POOLS"][0]["accepted"] == truth["accepted"]
-            assert host.truth()["unexpected_writes"] == ["POST /cgi-bin/reboot.cgi"]
+            assert host.truth()["unexpected_writes"] == ["POST /cgi-bin/upgrade.cgi"]
 
     asyncio.run(run())
 

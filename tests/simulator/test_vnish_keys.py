@@ -120,11 +120,21 @@ def test_another_password_is_a_fault_that_can_be_switched() -> None:
     with_vnish(test)
 
 
-@pytest.mark.parametrize("path", ["mining/stop", "settings", "system/reboot", "find-miner", "mining/switch-pool"])
-def test_other_writes_are_recorded(path: str) -> None:
+@pytest.mark.parametrize("path", ["mining/switch-pool", "system/reboot", "firmware/remove", "locate-miner"])
+def test_writes_that_nobody_sends_are_recorded(path: str) -> None:
     async def test(_: Simulation, host: Host) -> None:
         assert (await post(host, f"/api/v1/{path}", {})).status_code == 404
         assert host.truth()["unexpected_writes"] == [f"POST /api/v1/{path}"]
         assert host.truth()["state"] == "mining"
+
+    with_vnish(test)
+
+
+@pytest.mark.parametrize("path", ["mining/stop", "settings", "find-miner"])
+def test_writes_want_to_be_signed(path: str) -> None:
+    async def test(_: Simulation, host: Host) -> None:
+        assert (await post(host, f"/api/v1/{path}", {})).status_code == 401
+        truth = host.truth()
+        assert (truth["denied"], truth["writes"], truth["state"]) == (1, [], "mining")
 
     with_vnish(test)

@@ -175,8 +175,10 @@ def test_ten_broken_miners_are_told_of_once_each_and_so_is_their_end(stack):
     }
     arrived(stack, wanted, "firing")
 
-    uptime = "miner_uptime_seconds{miner=%r}" % stack.key(restarting)
+    uptime = f'miner_uptime_seconds{{miner="{stack.key(restarting)}"}}'
     for number in range(3):
+        # A restart shows when the uptime is less than at the poll before.
+        wait_for(lambda: stack.prometheus.query(f"{uptime} > 6"), "an uptime that can fall")
         simulator.post("fault", address=restarting["address"], fault="reboot", seconds=0.5)
         wait_for(
             lambda before=number: stack.prometheus.query(f"resets({uptime}[60s]) > {before}"), "a restart to be seen"

@@ -20,13 +20,8 @@ pytestmark = pytest.mark.realstack
 
 
 def alarm(alertname, severity, miner=None, **labels):
-    return {
-        "alertname": alertname,
-        "severity": severity,
-        **AT,
-        **({"miner": miner, "name": miner} if miner else {}),
-        **labels,
-    }
+    who = {"miner": miner, "name": miner} if miner else {}
+    return {"alertname": alertname, "severity": severity, **AT, **who, **labels}
 
 
 def now():
@@ -170,9 +165,9 @@ def test_no_two_alarms_keep_each_other_back():
 
 
 def test_inhibitions_name_alerts_that_exist():
-    named = set(re.findall(r"[A-Z][A-Za-z]{5,}", " ".join(
-        matcher for rule in DOCUMENT["inhibit_rules"] for side in ("source_matchers", "target_matchers") for matcher in rule[side]
-    )))  # fmt: skip
+    rules = DOCUMENT["inhibit_rules"]
+    matchers = " ".join(each for rule in rules for each in (*rule["source_matchers"], *rule["target_matchers"]))
+    named = set(re.findall(r"[A-Z][A-Za-z]{5,}", matchers))
     assert named <= {rule["alert"] for _, rule in ALERTS}
 
 

@@ -195,3 +195,11 @@ def test_no_name_is_recorded_twice_and_no_group_twice():
     assert len(recorded) == len(set(recorded))
     groups = [group["name"] for file in rule_files().values() for group in file["groups"]]
     assert len(groups) == len(set(groups))
+
+
+def test_the_documentation_lists_every_alert():
+    text = (ROOT / "docs" / "alerts.md").read_text()
+    for _, rule in ALERTS:
+        row = f"| [{rule['alert']}](runbooks/{rule['alert']}.md) | {rule['labels']['severity']} | {rule['for']} |"
+        assert row in text, rule["alert"]
+    assert text.count("](runbooks/") == len(ALERTS)

@@ -24,6 +24,7 @@ from exporter.errors import FieldError, FlockwatchError, ForbiddenError, TakenEr
 from exporter.model import Identity
 from exporter.store.rows import ApiToken, Credential, MinerCommand, MinerRow, ModelRow, UiSession
 from exporter.store.secret import Secret
+from tests.ui.fake_commands import FakeCommands
 from tests.ui.fake_money import FakeShares, FakeWallets
 from tests.ui.fake_records import BTC_ADDRESS, MODELS, SEEN, Seed, flock, mac, seed
 
@@ -50,6 +51,7 @@ class FakeEngine:
         self.shares = FakeShares(self, empty=empty)
         self.history = FakeHistory(self)
         self.access = FakeAccess(self)
+        self.commands = FakeCommands(self, empty=empty)
         self.program = FakeProgram(self, settings or Settings(), empty=empty)
 
     def snapshot(self) -> FleetSnapshot:

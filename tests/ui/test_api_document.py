@@ -27,6 +27,10 @@ CONFIG = schemathesis.config.SchemathesisConfig.from_dict(
     }
 )
 SCHEMA = schemathesis.openapi.from_wsgi("/api/openapi.json", APP, config=CONFIG)
+#: Operations that need a miner which answers now.
+MAY_NOT_ANSWER = re.compile(
+    r"/api/miners/\{miner_id\}/(?:info|restart|pause|resume|identify|mode|preset|tuning|pool|fan)"
+)
 
 
 def operations():
@@ -78,7 +82,7 @@ def test_every_operation_is_reached_with_a_good_answer():
 def test_no_request_breaks_an_operation(case):
     ENGINE.renew()
     answer = case.call_and_validate()
-    assert answer.status_code != 503 or case.operation.path.endswith("/info")
+    assert answer.status_code != 503 or MAY_NOT_ANSWER.fullmatch(case.operation.path)
 
 
 def test_answers_about_every_kind_of_miner_are_as_described():

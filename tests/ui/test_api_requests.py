@@ -637,10 +637,11 @@ def test_unknown_places_and_methods(api):
     assert "POST" in refused.headers["Allow"]
 
 
-def test_pages_say_it_in_plain_text(api):
-    answer = api.get("/nothing-of-ours")
-    assert answer.status_code == 404
-    assert answer.content_type.startswith("text/plain")
+def test_people_are_told_on_a_page(api):
+    for path in ("/nothing-of-ours", "/miners/999", "/wallets/999"):
+        answer = api.get(path)
+        assert answer.status_code == 404
+        assert answer.content_type.startswith("text/html")
 
 
 @pytest.mark.parametrize(

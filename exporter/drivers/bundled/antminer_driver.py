@@ -23,6 +23,7 @@ from exporter.drivers.api import (
     Specificity,
 )
 from exporter.drivers.families import bitmain_cgi as cgi
+from exporter.drivers.families.antminer_commands import AntminerCommands
 from exporter.drivers.families.bitmain import UNUSED_STATS_KEYS, decode_stats, decode_type
 from exporter.drivers.families.bitmain_units import RateUnit, rate_unit
 from exporter.drivers.families.cgminer_records import (
@@ -67,11 +68,11 @@ _CGI_STATUS: Final[tuple[Request, ...]] = (
 _SYSTEM_PAGE = _page(cgi.SYSTEM, otherwise=_page(cgi.NETWORK))
 
 
-class AntminerDriver(Driver):
+class AntminerDriver(AntminerCommands, Driver):
     """Bitmain Antminer with stock firmware, S7 to S21, and the L, D, E, K and Z families."""
 
     driver_type = "antminer"
-    driver_version = "1.0.0"
+    driver_version = "1.1.0"
     display_name = "Antminer"
     manufacturer = "Bitmain"
     supported_models = ("Antminer with stock firmware", "Antminer with VNish 3.x")

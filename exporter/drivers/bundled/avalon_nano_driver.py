@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from exporter.drivers.api import Answers, ConnectionRules, DecodeContext, Driver, Identification, Request
+from exporter.drivers.families.avalon_commands import AvalonCommands
 from exporter.drivers.families.avalon_identity import (
     decode_avalon_identity,
     identify_avalon,
@@ -17,11 +18,11 @@ from exporter.drivers.families.avalon_reading import decode_avalon_status, decod
 from exporter.model import Identity, Reading
 
 
-class AvalonNanoDriver(Driver):
+class AvalonNanoDriver(AvalonCommands, Driver):
     """Canaan Avalon Nano 3 and Nano 3S."""
 
     driver_type = "avalon_nano"
-    driver_version = "1.0.0"
+    driver_version = "1.1.0"
     display_name = "Avalon Nano"
     manufacturer = "Canaan"
     supported_models = ("Avalon Nano 3", "Avalon Nano 3S")
@@ -34,6 +35,9 @@ class AvalonNanoDriver(Driver):
         one_at_a_time=True, spacing_seconds=1.0, keep_alive=False, join_commands=True, timeout_seconds=6.0
     )
     probes: ClassVar[tuple[Request, ...]] = probes()
+    # Of the web pages, for `setpool`; nothing else asks for it.
+    default_username: ClassVar[str] = "admin"
+    default_passwords: ClassVar[tuple[str, ...]] = ("admin",)
     ignored_keys: ClassVar[tuple[tuple[str, str], ...]] = IGNORED_KEYS
 
     def identify(self, answers: Answers) -> Identification | None:

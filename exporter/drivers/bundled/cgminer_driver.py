@@ -14,6 +14,7 @@ from exporter.drivers.api import (
     Identification,
     Request,
 )
+from exporter.drivers.families.cgminer_commands import CgminerCommands
 from exporter.drivers.families.cgminer_identity import decode_cgminer_identity, identify_cgminer
 from exporter.drivers.families.cgminer_keys import IGNORED_KEYS
 from exporter.drivers.families.cgminer_reading import API, FAMILY, TEXT, decode_cgminer_status, decode_cgminer_telemetry
@@ -32,11 +33,11 @@ EXTRAS = {
 NAMES = {"LuxOS": ("config",), "Auradine": ("ipreport",)}
 
 
-class CgminerDriver(Driver):
+class CgminerDriver(CgminerCommands, Driver):
     """The plain CGMiner API, and what Whatsminer, Braiins OS and LuxOS add to it."""
 
     driver_type = "cgminer"
-    driver_version = "1.0.0"
+    driver_version = "1.1.0"
     display_name = "CGMiner API"
     manufacturer = "various"
     supported_models = ("Whatsminer", "LuxOS", "Braiins OS with CGMiner API", "any cgminer, bfgminer, sgminer")

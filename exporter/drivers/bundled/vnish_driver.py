@@ -24,6 +24,7 @@ from exporter.drivers.api import (
 from exporter.drivers.families import vnish_login as login
 from exporter.drivers.families import vnish_telemetry as telemetry
 from exporter.drivers.families.cgminer_records import find_records, told
+from exporter.drivers.families.vnish_commands import VnishCommands
 from exporter.drivers.families.vnish_summary import decode_summary
 from exporter.drivers.families.vnish_units import rate_unit
 from exporter.errors import DecodeError
@@ -46,11 +47,11 @@ _MODEL = HttpRequest("/api/v1/model", optional=True)
 _PRESETS = HttpRequest("/api/v1/autotune/presets", auth=Auth.API_KEY, optional=True)
 
 
-class VnishDriver(Driver):
+class VnishDriver(VnishCommands, Driver):
     """VNish on Bitmain control boards."""
 
     driver_type = "vnish"
-    driver_version = "1.0.0"
+    driver_version = "1.1.0"
     display_name = "VNish"
     manufacturer = "Anthill Farm"
     supported_models = ("Antminer S19, S21, T19, T21 and L7, L9 families with VNish 1.2 or 1.3",)

@@ -191,7 +191,7 @@ def tells(info: Settings, key: str, wanted: float) -> bool:
     """Whether the device tells a setting as wanted; flags are 0 and 1 in some releases, percent may be rounded."""
     value = info.get(key)
     told = float(value) if isinstance(value, bool) else fields.number(info, key)
-    return told is not None and abs(told - wanted) < 0.5  # noqa: PLR2004 - half of the smallest step
+    return told is not None and abs(told - wanted) < 0.5
 
 
 def _clock_is_there(info: Settings, wanted: Settings) -> bool:

@@ -48,7 +48,7 @@ def rate_unit(told_unit: str | None, model: str | None) -> RateUnit | None:
 
 
 #: miner-mode / bitmain-work-mode.
-_MODES: Final[Mapping[int, str]] = {0: "normal", 1: "sleep", 3: "low_power"}
+MODES: Final[Mapping[int, str]] = {0: "normal", 1: "sleep", 3: "low_power"}
 SLEEP: Final = "sleep"
 
 
@@ -57,7 +57,7 @@ def work_mode(record: Mapping[str, Any], where: str) -> str | None:
     for key in ("miner-mode", "bitmain-work-mode"):
         value = fields.count(record, key, where)
         if value is not None:
-            return _MODES.get(int(value), f"mode_{int(value)}")
+            return MODES.get(int(value), f"mode_{int(value)}")
     return None
 
 

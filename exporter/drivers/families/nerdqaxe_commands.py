@@ -132,6 +132,7 @@ class NerdQAxeCommands:
     def set_pool(self, setting: PoolSetting, context: CommandContext) -> Plan:
         host, port = place(setting.url)
         restarts = self.pool_rules(context).restarts
+        effect = f"Pool {setting.slot} becomes {host}:{port}"
 
         def writes(answers: Answers) -> tuple[Write, ...]:
             info = axeos.info(answers)
@@ -143,8 +144,7 @@ class NerdQAxeCommands:
             return (not restarts or restarted(evidence)) and _has_pool(axeos.info(evidence.answers), setting)
 
         return Plan(
-            effect=f"Pool {setting.slot} becomes {host}:{port}"
-            + ("; the miner restarts for that." if restarts else "."),
+            effect=f"{effect}; the miner restarts for that." if restarts else f"{effect}.",
             reads=(axeos.INFO,),
             writes=writes,
             confirm_reads=(axeos.INFO,),

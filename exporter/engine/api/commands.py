@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Final, Protocol
 
 from exporter.store.secret import Secret
 from exporter.units import Hertz, Ratio, UnixSeconds, Volts
@@ -70,7 +70,10 @@ class SetTuning:
 
 @dataclass(frozen=True, slots=True)
 class SetPool:
-    """Set one of the miner's pools; `slot` counts from 0. The password is sent, never kept."""
+    """Set one of the miner's pools; `slot` counts from 0. The password is sent, never kept.
+
+    ``{name}`` in `user` stands for the miner's name, so that many miners do not share a worker.
+    """
 
     command: ClassVar[str] = "pool"
     url: str
@@ -116,6 +119,10 @@ class Offers:
     reason: str | None = None
 
 
+#: See `CommandRun.state`.
+STATES: Final = ("running", "confirmed", "refused", "unconfirmed", "failed", "cancelled", "interrupted")
+
+
 @dataclass(frozen=True, slots=True)
 class CommandRun:
     """One command to one miner, as the audit log keeps it; no secret is in it.
@@ -123,7 +130,7 @@ class CommandRun:
     Attributes:
         miner: the label `miner`; `name` as it was called then.
         values: what was asked for.
-        who: who asked: "session", "token <name>", "local", "control socket".
+        who: who asked, in words, for example 'token "grafana"' or "a signed-in browser".
         state: "running", "confirmed" (the effect was seen), "refused" (the device said no), "unconfirmed" (it did
             not, and the effect was not seen in time), "failed" (not sent, or the miner went away), "cancelled"
             (before anything was sent), "interrupted" (the program ended meanwhile).
@@ -196,7 +203,11 @@ class CommandsApi(Protocol):
         ...
 
     def offers(self, miner_id: int) -> Offers:
-        """What a miner offers now; asks the device for its ranges. Raises `UnknownError`."""
+        """What a miner offers now; asks the device for its ranges. Where it offers nothing, `reason` says why.
+
+        Raises:
+            UnknownError: no such miner.
+        """
         ...
 
     def start(self, miner_id: int, order: Order, who: str) -> CommandRun:
@@ -238,7 +249,8 @@ class CommandsApi(Protocol):
     ) -> Bulk:
         """Send a command to many miners, `parallel` at once, starts at least `stagger_seconds` apart.
 
-        What one miner cannot do is one result among the others. Raises `ForbiddenError`, `FieldError`.
+        What one miner cannot do is one result among the others. Raises `ForbiddenError`, `FieldError`, and
+        `TakenError` where too many such commands run.
         """
         ...
 

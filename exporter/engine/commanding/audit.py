@@ -13,15 +13,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from exporter.engine.api.commands import CommandRun
+from exporter.engine.api.commands import STATES, CommandRun
 from exporter.errors import StoreError
 from exporter.store.files import PRIVATE_MODE, make_parents
 from exporter.units import UnixSeconds
 
 log = logging.getLogger(__name__)
 
-#: Commands that are kept in memory.
-KEPT: Final = 1000
+#: Ended commands that are kept in memory.
+KEPT: Final = 4000
 #: The file is moved to ``<name>.1`` when it has grown to this, in place of the one before.
 LARGEST_FILE: Final = 8 << 20
 _FIELDS: Final = {one.name for one in dataclasses.fields(CommandRun)}
@@ -44,6 +44,12 @@ class AuditLog:
         self._runs: dict[int, CommandRun] = {}
         self._turn = asyncio.Lock()
         self._next_id = 1
+        self._last_bulk_id = 0
+
+    def next_bulk_id(self) -> int:
+        """A number for a command to many miners that none in the log has."""
+        self._last_bulk_id += 1
+        return self._last_bulk_id
 
     def load(self) -> None:
         """Read what earlier runs of the program logged; commands that had not ended are "interrupted"."""
@@ -60,11 +66,12 @@ class AuditLog:
         try:
             fields = json.loads(line)
             run = CommandRun(**{name: value for name, value in fields.items() if name in _FIELDS})
-            row_id = int(run.id)
+            _check(run)
         except (ValueError, TypeError, AttributeError) as error:
             log.warning("%s: this line of the log of commands cannot be read: %s", place, error)
             return
-        self._next_id = max(self._next_id, row_id + 1)
+        self._next_id = max(self._next_id, run.id + 1)
+        self._last_bulk_id = max(self._last_bulk_id, run.bulk_id or 0)
         self._keep(run)
 
     def get(self, run_id: int) -> CommandRun | None:
@@ -99,8 +106,10 @@ class AuditLog:
 
     def _keep(self, run: CommandRun) -> None:
         self._runs[run.id] = run
-        while len(self._runs) > KEPT:
-            del self._runs[next(iter(self._runs))]
+        if len(self._runs) > KEPT:
+            oldest = next((one.id for one in self._runs.values() if one.state != "running"), None)
+            if oldest is not None:
+                del self._runs[oldest]
 
     async def _append(self, run: CommandRun) -> None:
         line = json.dumps(dataclasses.asdict(run), ensure_ascii=False).encode() + b"\n"
@@ -123,3 +132,18 @@ class AuditLog:
                 os.close(descriptor)
         except OSError as error:
             raise StoreError(f"{self._path}: the command cannot be logged: {error.strerror or error}") from error
+
+
+def _check(run: CommandRun) -> None:
+    """Raise `TypeError` where a line was changed by hand so that it could not be shown."""
+    times = (run.started_at, 0.0 if run.ended_at is None else run.ended_at)
+    texts = (run.miner, run.name, run.command, run.who, run.state, run.words or "", run.effect or "")
+    good = (
+        all(type(one) is int for one in (run.id, run.miner_id, run.bulk_id or 0))
+        and all(isinstance(one, int | float) for one in times)
+        and all(isinstance(one, str) for one in texts)
+        and all(isinstance(one, dict) for one in (run.values, run.before, run.after))
+        and run.state in STATES
+    )
+    if not good:
+        raise TypeError("a value is of the wrong kind")

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from exporter.engine.api.commands import Bulk, BulkResult, Order
 from exporter.engine.commanding.desk import CONTROL_OFF, CommandDesk
-from exporter.engine.commanding.planning import public_values
+from exporter.engine.commanding.planning import LONGEST_LIMIT, public_values
 from exporter.engine.tasks import Tasks
-from exporter.errors import FieldError, FlockwatchError, ForbiddenError, NotOfferedError, UnknownError
+from exporter.errors import FieldError, FlockwatchError, ForbiddenError, NotOfferedError, TakenError, UnknownError
 from exporter.units import UnixSeconds
 
 _KEPT: Final = 20
 MOST_PARALLEL: Final = 100
 LONGEST_STAGGER: Final = 600.0
-#: No command looks for its effect longer than this.
-_LONGEST_COMMAND: Final = 3600.0
+#: No command takes longer: settling, looking for the effect, and the reads and writes before.
+LONGEST_COMMAND: Final = 3.0 * LONGEST_LIMIT
 
 
 @dataclass(slots=True)
@@ -31,12 +32,20 @@ class _Run:
     results: list[BulkResult]
     state: str = "running"
     ended_at: UnixSeconds | None = None
-    cancelled: bool = False
+    cancelled: asyncio.Event = field(default_factory=asyncio.Event)
 
     def view(self) -> Bulk:
         results = tuple(self.results)
         counts = dict(Counter(result.state for result in results))
         return replace(self.begun, results=results, counts=counts, state=self.state, ended_at=self.ended_at)
+
+    def cancel(self) -> None:
+        """Nothing more is sent from now on."""
+        if self.state == "running":
+            self.cancelled.set()
+            for place, result in enumerate(self.results):
+                if result.state == "waiting":
+                    self.results[place] = replace(result, state="cancelled", words="nothing was sent")
 
 
 class BulkCommands:
@@ -46,7 +55,6 @@ class BulkCommands:
         self._desk = desk
         self._runs: dict[int, _Run] = {}
         self._tasks = Tasks()
-        self._next_id = 1
 
     def get(self, bulk_id: int) -> Bulk | None:
         run = self._runs.get(bulk_id)
@@ -75,8 +83,13 @@ class BulkCommands:
             raise FieldError(f"stagger_seconds: must be from 0 to {LONGEST_STAGGER:g}", "stagger_seconds")
         if not targets:
             raise FieldError("miners: no miner was chosen", "miners")
+        ended = [number for number, one in self._runs.items() if one.state != "running"]
+        if len(self._runs) - len(ended) >= _KEPT:
+            raise TakenError(f"{_KEPT} commands to many miners run already; wait for one, or cancel it")
+        for number in ended[: max(0, len(self._runs) - _KEPT + 1)]:
+            del self._runs[number]
         begun = Bulk(
-            id=self._next_id,
+            id=self._desk.audit.next_bulk_id(),
             command=order.command,
             values=public_values(order),
             who=who,
@@ -87,12 +100,8 @@ class BulkCommands:
             results=(),
             counts={},
         )
-        self._next_id += 1
         run = _Run(begun, [BulkResult(miner_id, name, "waiting") for miner_id, name in dict(targets).items()])
         self._runs[begun.id] = run
-        ended = [number for number, one in self._runs.items() if one.state != "running"]
-        for number in ended[: max(0, len(self._runs) - _KEPT)]:
-            del self._runs[number]
         self._tasks.spawn(self._run(run, order, parallel, 0.0 if dry_run else stagger_seconds), f"bulk {begun.id}")
         return run.view()
 
@@ -101,46 +110,57 @@ class BulkCommands:
         run = self._runs.get(bulk_id)
         if run is None:
             raise UnknownError(f"no bulk command has the id {bulk_id}")
-        run.cancelled = run.cancelled or run.state == "running"
+        run.cancel()
         return run.view()
 
     async def _run(self, run: _Run, order: Order, parallel: int, stagger: float) -> None:
         slots = asyncio.Semaphore(parallel)
-        begun = time.monotonic() - stagger
-        async with asyncio.TaskGroup() as group:
-            for place in range(len(run.results)):
-                await slots.acquire()
-                pause = begun + stagger - time.monotonic()
-                if pause > 0 and not run.cancelled:
-                    await asyncio.sleep(pause)
-                begun = time.monotonic()
-                group.create_task(self._one(run, place, order, slots))
-        run.state = "cancelled" if run.cancelled else "finished"
+        sent: list[asyncio.Task[None]] = []
+        next_start = 0.0
+        for place in range(len(run.results)):
+            await slots.acquire()
+            await _sleep_unless(run.cancelled, next_start - time.monotonic())
+            if run.cancelled.is_set():
+                break
+            next_start = time.monotonic() + stagger
+            one = self._tasks.spawn(self._one(run, place, order), f"bulk {run.begun.id}, {run.results[place].name}")
+            one.add_done_callback(lambda _: slots.release())
+            sent.append(one)
+        if sent:
+            await asyncio.wait(sent)
+        for place, result in enumerate(run.results):
+            if result.state in ("waiting", "running"):  # an error of ours ended its task
+                words = "an error of the program; its log says more"
+                run.results[place] = replace(result, state="failed", words=words)
+        run.state = "cancelled" if run.cancelled.is_set() else "finished"
         run.ended_at = UnixSeconds(time.time())
 
-    async def _one(self, run: _Run, place: int, order: Order, slots: asyncio.Semaphore) -> None:
+    async def _one(self, run: _Run, place: int, order: Order) -> None:
         result = run.results[place]
         try:
-            if run.cancelled:
-                run.results[place] = replace(result, state="cancelled", words="nothing was sent")
-            else:
-                await self._send(run, place, result, order)
+            run.results[place] = await self._sent(run, place, result, order)
         except NotOfferedError as error:
             run.results[place] = replace(result, state="not offered", words=str(error))
         except (ForbiddenError, FieldError) as error:
             run.results[place] = replace(result, state="not allowed", words=str(error))
         except FlockwatchError as error:
             run.results[place] = replace(result, state="failed", words=str(error))
-        finally:
-            slots.release()
 
-    async def _send(self, run: _Run, place: int, result: BulkResult, order: Order) -> None:
+    async def _sent(self, run: _Run, place: int, result: BulkResult, order: Order) -> BulkResult:
         if run.begun.dry_run:
             effect = await self._desk.effect(result.miner_id, order)
-            run.results[place] = replace(result, state="would send", effect=effect)
-            return
+            return replace(result, state="would send", effect=effect)
         command = await self._desk.start(result.miner_id, order, run.begun.who, run.begun.id)
-        result = replace(result, state="running", effect=command.effect, command_id=command.id)
-        run.results[place] = result
-        ended = await self._desk.wait(command.id, _LONGEST_COMMAND) or command
-        run.results[place] = replace(result, state=ended.state, words=ended.words)
+        result = replace(result, effect=command.effect, command_id=command.id)
+        run.results[place] = replace(result, state="running")
+        ended = await self._desk.wait(command.id, LONGEST_COMMAND) or command
+        return replace(result, state=ended.state, words=ended.words)
+
+
+async def _sleep_unless(cancelled: asyncio.Event, seconds: float) -> None:
+    """Sleep, and wake up at once where it is cancelled meanwhile."""
+    if seconds <= 0.0:
+        return
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await cancelled.wait()

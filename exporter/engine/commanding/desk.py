@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,9 +17,10 @@ from exporter.engine.api.commands import CommandRun, Offers, Order
 from exporter.engine.commanding.audit import AuditLog
 from exporter.engine.commanding.device import Device
 from exporter.engine.commanding.offers import offers_of
-from exporter.engine.commanding.planning import Limits, make_plan, public_values
+from exporter.engine.commanding.planning import make_plan, named_for, public_values
 from exporter.engine.commanding.runner import Outcome, Runner
 from exporter.engine.commanding.summary import summary
+from exporter.engine.commanding.values import Limits
 from exporter.engine.exchange import Exchange
 from exporter.engine.flock import Flock, talks_by_itself
 from exporter.engine.isolation import is_trusted, run_driver
@@ -36,6 +38,8 @@ from exporter.errors import (
 )
 from exporter.model import ModelInfo
 from exporter.store.database import Database
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -70,6 +74,7 @@ class _Job:
     driver: Driver
     context: CommandContext
     plan: Plan
+    trusted: bool
 
 
 class CommandDesk:
@@ -94,10 +99,16 @@ class CommandDesk:
 
     async def offers(self, miner_id: int) -> Offers:
         """See `CommandsApi.offers`."""
-        miner = self._miner(miner_id)
+        miner = self._known(miner_id)
+        if not self.enabled:
+            return Offers(reason=CONTROL_OFF)
         try:
             driver, device, context = self._approach(miner)
-            ranges = await self._ranges(driver, device, context)
+            try:
+                ranges = await self._ranges(driver, device, context)
+            except UnavailableError as error:
+                log.info("%s", error, extra={"miner": miner.row.key})
+                ranges = ()  # a miner that tells no ranges can still be restarted
             return await self._of_driver(driver, offers_of, driver, context, ranges, self._limits(miner))
         except (ForbiddenError, UnavailableError, MinerError) as error:
             return Offers(reason=str(error))
@@ -111,8 +122,9 @@ class CommandDesk:
             raise TakenError("another command runs on this miner; wait for its end")
         self._busy.add(miner_id)
         try:
-            job = await self._prepare(miner, order)
             record = record_of(miner)
+            order = named_for(order, record.name)
+            job = await self._prepare(miner, order)
             run = await self.audit.begin(
                 miner_id=miner_id,
                 miner=record.key,
@@ -134,7 +146,7 @@ class CommandDesk:
     async def effect(self, miner_id: int, order: Order) -> str:
         """What an order would do, without doing it. Raises as `start`."""
         miner = self._miner(miner_id)
-        return (await self._prepare(miner, order)).plan.effect
+        return (await self._prepare(miner, named_for(order, record_of(miner).name))).plan.effect
 
     async def wait(self, run_id: int, seconds: float) -> CommandRun | None:
         """The command once it has ended, or as it is after `seconds`."""
@@ -148,10 +160,12 @@ class CommandDesk:
         return self.audit.get(run_id)
 
     async def _carry_out(self, job: _Job, run: CommandRun) -> None:
-        outcome = Outcome("interrupted", "the program ended before the command did")
+        outcome = Outcome("failed", "an error of the program; its log says more")
         try:
-            trusted = is_trusted(self._shop.drivers(), job.driver.driver_type)
-            outcome = await Runner(job.device, job.driver, trusted=trusted).run(job.plan, job.context.reading)
+            outcome = await Runner(job.device, job.driver, trusted=job.trusted).run(job.plan, job.context.reading)
+        except asyncio.CancelledError:
+            outcome = Outcome("interrupted", "the program ended before the command did")
+            raise
         finally:
             self._busy.discard(run.miner_id)
             self._shop.meter.command_ended(job.driver.driver_type, run.command, outcome.state)
@@ -163,6 +177,9 @@ class CommandDesk:
     def _miner(self, miner_id: int) -> Miner:
         if not self.enabled:
             raise ForbiddenError(CONTROL_OFF)
+        return self._known(miner_id)
+
+    def _known(self, miner_id: int) -> Miner:
         miner = self._shop.flock.get(miner_id)
         if miner is None:
             raise UnknownError(f"no miner has the id {miner_id}")
@@ -196,11 +213,9 @@ class CommandDesk:
         ranges = await self._ranges(driver, device, context) if order.command == "tuning" else ()
         try:
             plan = await self._of_driver(driver, make_plan, driver, order, context, ranges, self._limits(miner))
-        except CommandRefused as error:
-            raise ForbiddenError(str(error)) from error
         except MinerError as error:
             raise UnavailableError(str(error)) from error
-        return _Job(miner, device, driver, context, plan)
+        return _Job(miner, device, driver, context, plan, is_trusted(self._shop.drivers(), driver.driver_type))
 
     async def _ranges(self, driver: Driver, device: Device, context: CommandContext) -> tuple[TuningRange, ...]:
         if not isinstance(driver, Tunes):
@@ -210,7 +225,7 @@ class CommandDesk:
             answers = await device.ask(reads) if reads else Answers({})
             return await self._of_driver(driver, driver.decode_tuning, answers, context)
         except CommandRefused:
-            return ()
+            return ()  # this firmware cannot be tuned
         except MinerError as error:
             raise UnavailableError(f"the miner does not tell its ranges: {error}") from error
 

@@ -69,6 +69,8 @@ class Device:
         poller = self._polled()
         if request.auth is Auth.API_KEY:
             await poller.ensure_key()
+            if not poller.session.key_headers:
+                raise AuthError("there is no key to sign with: the device refused the password, or is locked for now")
         answer = await self._exchange.fetch(poller.session, request)
         # A refused key means that nothing was done: a new one is obtained once.
         if answer.status == 401 and request.auth is Auth.API_KEY and await poller.renew_key():
@@ -81,7 +83,9 @@ class Device:
         """A new reading and the answers to `reads`; no reading where the miner does not answer now."""
         if self._poller is None:
             return await self._listen(), Answers({})
-        poller = self._polled()
+        poller = self._miner.poller  # another one where the miner has another address or password by now
+        if poller is None:
+            return None, Answers({})
         before = poller.state.last_success
         await poller.poll_now()
         if not poller.state.up or poller.state.last_success == before:
@@ -104,12 +108,12 @@ class Device:
         return None if now is None or now is heard else now[0]
 
     def _polled(self) -> Poller:
-        """Raises `Unreachable` where the miner lost its address, or is another one's, since the command began."""
+        """Raises `Unreachable` where the miner is polled in another way, or not at all, since the command began."""
         poller = self._poller
         if poller is None:
             raise Unsupported("this miner talks by itself; it cannot be asked")
         if self._miner.poller is not poller:
-            raise Unreachable("the miner has lost its address meanwhile")
+            raise Unreachable("the miner has lost its address, or is asked in another way by now")
         return poller
 
     async def _send_datagrams(self, request: UdpRequest) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from exporter.drivers.api import Driver
-from exporter.drivers.commands import CommandContext, CommandRefused, TuningRange
+from exporter.drivers.commands import CommandContext, TuningRange
 from exporter.engine.api.commands import OfferedCommand, Offers
-from exporter.engine.commanding.planning import Limits, offered_commands, preset_obstacle
+from exporter.engine.commanding.planning import PLAIN, offered_commands, plain_plan
+from exporter.engine.commanding.values import Limits, preset_obstacle
 
 _EFFECTS = {
     "mode": "The miner changes its mode of work.",
@@ -20,24 +21,15 @@ _EFFECTS = {
 
 def offers_of(driver: Driver, context: CommandContext, ranges: tuple[TuningRange, ...], limits: Limits) -> Offers:
     """All commands of a driver that this miner takes now."""
-    found = tuple(
-        offered
-        for name in offered_commands(driver, context, ranges)
-        if (offered := _offer(name, driver, context, ranges, limits)) is not None
-    )
+    found = tuple(_offer(name, driver, context, ranges, limits) for name in offered_commands(driver, context, ranges))
     return Offers(found, None if found else "this miner takes no commands")
 
 
 def _offer(
     name: str, subject: Any, context: CommandContext, ranges: tuple[TuningRange, ...], limits: Limits
-) -> OfferedCommand | None:
-    try:
-        if name in ("restart", "pause", "resume"):
-            return OfferedCommand(name, getattr(subject, name)(context).effect)
-        if name == "identify":
-            return OfferedCommand(name, subject.identify_light(True, context).effect)
-    except CommandRefused:
-        return None  # this firmware lacks it
+) -> OfferedCommand:
+    if name in PLAIN:
+        return OfferedCommand(name, plain_plan(name, subject, context).effect)
     effect = _EFFECTS[name]
     if name == "mode":
         return OfferedCommand(name, effect, choices=tuple((mode, None) for mode in subject.supported_modes(context)))

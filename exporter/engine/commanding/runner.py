@@ -12,7 +12,7 @@ from exporter.drivers.api import Answer, Answers, HttpRequest, Request
 from exporter.drivers.commands import CommandRefused, Evidence, Plan, Write
 from exporter.engine.commanding.device import AMBIGUOUS, words_of
 from exporter.engine.isolation import run_driver
-from exporter.errors import AuthError, MinerError
+from exporter.errors import AuthError, InternalError, MinerError
 from exporter.model import Reading
 
 T = TypeVar("T")
@@ -56,27 +56,36 @@ class Runner:
     async def run(self, plan: Plan, before: Reading | None) -> Outcome:
         """Carry out `plan`. Whatever goes wrong is an outcome; nothing is sent twice unless it is safe to."""
         try:
-            writes = await self._call(plan.writes, await self._device.ask(plan.reads))
+            writes = _checked(await self._call(plan.writes, await self._device.ask(plan.reads)))
+            doubt = await self._write_all(plan, writes)
         except MinerError as error:
             return _ended_by(error)
-        doubt: str | None = None
+        return await self._confirm(plan, before, doubt)
+
+    async def _write_all(self, plan: Plan, writes: tuple[Write, ...]) -> str | None:
+        """Send the writes until one is refused or in doubt. Why one may not have arrived, else None.
+
+        Raises:
+            MinerError: the device said no, or a write was not sent.
+        """
         answers: dict[str, Answer] = {}
         for write in writes:
             try:
                 answer = await self._send(write)
             except AMBIGUOUS as error:
-                doubt = str(error)  # it may have acted: the effect tells
-                break
-            except MinerError as error:
-                return _ended_by(error)
-            if answer is not None:
-                answers[write.request.key] = answer
-        try:
-            await self._call(plan.check, Answers(answers))
-            _check_statuses(writes, answers)
-        except MinerError as error:
-            return _ended_by(error)
-        return await self._confirm(plan, before, doubt)
+                return str(error)  # it may have acted: the effect tells
+            if answer is None:
+                continue
+            answers[write.request.key] = answer
+            if write.check is not None:
+                await self._call(write.check, answer)
+            if write is not writes[-1]:
+                _check_status(write, answer)  # what is built on it must not be sent
+        await self._call(plan.check, Answers(answers))
+        for write in writes:
+            if write.request.key in answers:
+                _check_status(write, answers[write.request.key])
+        return None
 
     async def _send(self, write: Write) -> Answer | None:
         try:
@@ -130,9 +139,14 @@ def _ended_by(error: MinerError) -> Outcome:
     return Outcome("refused" if refused else "failed", str(error))
 
 
-def _check_statuses(writes: tuple[Write, ...], answers: dict[str, Answer]) -> None:
+def _check_status(write: Write, answer: Answer) -> None:
     """An HTTP status that is no success is a refusal, where the driver has not said so in better words."""
-    for write in writes:
-        answer = answers.get(write.request.key)
-        if answer is not None and isinstance(write.request, HttpRequest) and not 200 <= answer.status < 300:
-            raise CommandRefused(words_of(answer) or f"{write.request.key}: status {answer.status}")
+    if isinstance(write.request, HttpRequest) and not 200 <= answer.status < 300:
+        raise CommandRefused(words_of(answer) or f"{write.request.key}: status {answer.status}")
+
+
+def _checked(writes: object) -> tuple[Write, ...]:
+    """Raise `InternalError` for what a user's driver may have made instead of writes."""
+    if not isinstance(writes, tuple | list) or not all(isinstance(write, Write) for write in writes):
+        raise InternalError("the driver made no writes for the command")
+    return tuple(writes)

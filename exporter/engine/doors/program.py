@@ -29,6 +29,10 @@ def _no_reload() -> str | None:
     raise ForbiddenError("this engine runs without a configuration file")
 
 
+def _no_drivers() -> None:
+    raise ForbiddenError("this engine runs with the drivers it was given")
+
+
 @dataclass(frozen=True, slots=True)
 class Outside:
     """What the program around the engine has.
@@ -36,10 +40,14 @@ class Outside:
     Attributes:
         config_file: the path of targets.yml.
         reload: reads it again and applies it; returns the fault or None. Called on the thread of who asks.
+        drivers_folder: the user's driver files; None for the place that the settings name.
+        reload_drivers: loads the driver files that changed and puts them in use. Called on the thread of who asks.
     """
 
     config_file: Path = Path("targets.yml")
     reload: Callable[[], str | None] = _no_reload
+    drivers_folder: Path | None = None
+    reload_drivers: Callable[[], None] = _no_drivers
 
 
 class ProgramDoor:

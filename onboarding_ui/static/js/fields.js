@@ -2,18 +2,31 @@
 
 /**
  * The value of a field as its data-type says:
- * "number", "bool", "json", "null-if-empty", "epoch" (a local date and time as Unix seconds); text without one.
- * An empty number, json or epoch is null.
+ * "number", "bool", "json", "null-if-empty", "epoch" (a local date and time as Unix seconds), "omit-if-empty" (leaves an
+ * empty one out); text without one. An empty number, json or epoch is null. data-scale: what the API wants is so many
+ * times the number.
  */
 export function valueOf(field) {
   const type = field.dataset.type ?? (field.type === "checkbox" ? "bool" : "text");
   if (type === "bool") return field.type === "checkbox" ? field.checked : field.value === "true";
   const text = field.value;
+  if (text === "" && type === "omit-if-empty") return undefined; // JSON leaves it out
   if (text === "" && type !== "text") return null;
-  if (type === "number") return Number(text);
+  if (type === "number") return scaled(Number(text), Number(field.dataset.scale ?? 1));
   if (type === "json") return JSON.parse(text);
   if (type === "epoch") return Math.round(new Date(text).getTime() / 1000);
   return text;
+}
+
+// Without the last binary digits of the product: 1150 mV are 1.15 V.
+function scaled(number, scale) {
+  return Number((number * scale).toPrecision(12));
+}
+
+/** What a person sees in a field, with its data-unit. */
+export function shownIn(field) {
+  const words = field.selectedOptions ? (field.selectedOptions[0]?.textContent ?? "") : field.value;
+  return field.dataset.unit ? `${words} ${field.dataset.unit}` : words;
 }
 
 /** Put `value` into `target` under `name`; "labels.site" makes {labels: {site: value}}. */

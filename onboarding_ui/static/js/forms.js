@@ -2,11 +2,21 @@
 //
 // data-done: where to go on success: a URL ({id} is taken from the answer), "reload", or "close" for the dialog around it.
 // data-send="query": the fields go into the query string, not into a JSON body.
+// data-confirm: asked before; "{name}" in it stands for what the field of that name shows. data-effect: what will happen.
 import { ApiError, parseCall, send } from "./api.js";
 import { confirmed } from "./dialog.js";
-import { clearError, collect, fieldNamed, showError } from "./fields.js";
+import { clearError, collect, fieldNamed, showError, shownIn } from "./fields.js";
 import { announce, keep } from "./messages.js";
 import { refresh } from "./live.js";
+
+function agreed(element, button) {
+  if (!element.dataset.confirm) return true;
+  const question = element.dataset.confirm.replace(/\{(\w+)\}/g, (found, name) => {
+    const field = element.elements?.[name];
+    return field && field.type !== "password" ? shownIn(field) : found;
+  });
+  return confirmed(question, button?.textContent, element.dataset.effect);
+}
 
 function finish(element, data) {
   const done = element.dataset.done;
@@ -44,7 +54,7 @@ async function submit(form, button) {
     target = query.size ? `${path}?${query}` : path;
     body = undefined;
   }
-  if (form.dataset.confirm && !(await confirmed(form.dataset.confirm, button?.textContent))) return;
+  if (!(await agreed(form, button))) return;
   form.setAttribute("aria-busy", "true");
   if (button) button.disabled = true;
   try {
@@ -72,7 +82,7 @@ function settle(field) {
 
 async function press(button) {
   const { method, path } = parseCall(button.dataset.api);
-  if (button.dataset.confirm && !(await confirmed(button.dataset.confirm, button.textContent))) return;
+  if (!(await agreed(button, button))) return;
   const body = button.dataset.body === undefined ? undefined : JSON.parse(button.dataset.body);
   button.disabled = true;
   button.setAttribute("aria-busy", "true");

@@ -23,7 +23,8 @@ function stale(why) {
   if (banner.textContent !== text) banner.textContent = text;
 }
 
-async function load(url) {
+/** A page of the program as a document. */
+export async function load(url) {
   const response = await fetch(url, {
     headers: { Accept: "text/html" },
     credentials: "same-origin",

@@ -4,6 +4,7 @@ import "./forms.js";
 import "./optimistic.js";
 import "./live.js";
 import "./inline.js";
+import "./times.js";
 import { showKept } from "./messages.js";
 
 document.documentElement.classList.add("js");

@@ -1,4 +1,4 @@
-// The page of a miner: its exchanges on demand, mute for a while, times in the reader's own clock.
+// The page of a miner: its exchanges on demand, mute for a while.
 import { ApiError, send } from "./api.js";
 import { announce } from "./messages.js";
 import { refresh } from "./live.js";
@@ -63,15 +63,3 @@ document.addEventListener("click", (event) => {
   const button = event.target.closest("button[data-mute]");
   if (button) mute(button);
 });
-
-// --- times ---
-
-function localTimes() {
-  for (const time of document.querySelectorAll("time[data-local]")) {
-    const at = new Date(time.dateTime);
-    if (!Number.isNaN(at.getTime())) time.textContent = at.toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
-  }
-}
-
-document.addEventListener("live:updated", localTimes);
-localTimes();

@@ -1,0 +1,82 @@
+"""Colours, thresholds and units, in one place."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from grafana_foundation_sdk.builders import dashboard as builders
+from grafana_foundation_sdk.models import dashboard as models
+
+from grafana.source.queries import STATES
+
+# Grafana's names of units. They scale base units: 2.05e14 in HASHES is 205 TH/s.
+HASHES: Final = "Hs"
+WATTS: Final = "watt"
+#: Joules per hash times 10^12.
+EFFICIENCY: Final = "suffix: J/TH"
+CELSIUS: Final = "celsius"
+RPM: Final = "rotrpm"
+RATIO: Final = "percentunit"
+HERTZ: Final = "hertz"
+VOLTS: Final = "volt"
+AMPERES: Final = "amp"
+WATT_HOURS: Final = "watth"
+SECONDS: Final = "s"
+DURATION: Final = "dtdurations"
+#: Wants milliseconds.
+FROM_NOW: Final = "dateTimeFromNow"
+BYTES: Final = "bytes"
+DBM: Final = "dBm"
+COUNT: Final = "short"
+PER_SECOND: Final = "cps"
+BOOL: Final = "bool_yes_no"
+PLAIN: Final = "none"
+MONEY: Final = "locale"
+TEXT: Final = "string"
+
+GREEN, YELLOW, ORANGE, RED = "green", "yellow", "orange", "red"
+BLUE, PURPLE, GREY = "blue", "purple", "#808080"
+
+Steps = tuple[tuple[float | None, str], ...]
+
+NEUTRAL: Final[Steps] = ((None, BLUE),)
+#: Hash rate over expected hash rate; the alarms begin at 0.9.
+OF_EXPECTED: Final[Steps] = ((None, RED), (0.75, ORANGE), (0.9, GREEN))
+#: Where the alarms for chips of large miners begin.
+CHIP: Final[Steps] = ((None, GREEN), (80, YELLOW), (90, ORANGE), (100, RED))
+REJECTS: Final[Steps] = ((None, GREEN), (0.01, YELLOW), (0.05, RED))
+#: Nothing of it is wanted.
+NONE_WANTED: Final[Steps] = ((None, GREEN), (1, RED))
+NONE_WANTED_MILD: Final[Steps] = ((None, GREEN), (1, ORANGE))
+ALL_UP: Final[Steps] = ((None, RED), (0.5, ORANGE), (0.95, YELLOW), (1, GREEN))
+YES_WANTED: Final[Steps] = ((None, RED), (1, GREEN))
+SIGNAL: Final[Steps] = ((None, RED), (-80, ORANGE), (-70, GREEN))
+
+_STATE_COLOURS: Final = {
+    "unreachable": RED, "mining": GREEN, "tuning": BLUE, "starting": YELLOW, "idle": GREY, "curtailed": PURPLE,
+    "unknown": GREY, "fault": ORANGE,
+}  # fmt: skip
+
+
+def thresholds(steps: Steps) -> builders.ThresholdsConfig:
+    """The builder of absolute thresholds."""
+    found = [models.Threshold(value=value, color=colour) for value, colour in steps]
+    return builders.ThresholdsConfig().mode(models.ThresholdsMode.ABSOLUTE).steps(found)
+
+
+def words(texts: dict[str, tuple[str, str]]) -> list[models.ValueMapping]:
+    """Value mappings: figure -> (text, colour)."""
+    return [
+        models.ValueMap(
+            options={
+                value: models.ValueMappingResult(text=text, color=colour, index=index)
+                for index, (value, (text, colour)) in enumerate(texts.items())
+            }
+        )
+    ]
+
+
+STATE_WORDS: Final = words({str(code): (state, _STATE_COLOURS[state]) for state, code in STATES.items()})
+UP_WORDS: Final = words({"0": ("down", RED), "1": ("up", GREEN)})
+YES_WORDS: Final = words({"0": ("no", GREY), "1": ("yes", BLUE)})
+GOOD_YES_WORDS: Final = words({"0": ("no", RED), "1": ("yes", GREEN)})

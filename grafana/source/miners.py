@@ -1,0 +1,142 @@
+"""The dashboard Miners: one row a miner, with what matters of it."""
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.models import dashboard as models
+
+from grafana.source import looks, variables
+from grafana.source.board import Row, dashboard
+from grafana.source.panels import Panel, figure, states
+from grafana.source.queries import IDENTITY, MINER, active_pool, identity_table, named, of, per_miner, state_code
+from grafana.source.tables import ADDRESS, MINER as NAME, SITE, Column, rows
+
+_POOL = f"max by (miner, url) ({active_pool('miner_pool_info')})"
+
+
+def _table() -> Panel:
+    return rows(
+        "Miners",
+        "Every chosen miner. Empty cells are figures that the miner does not tell, or did not when it was last asked."
+        " Click a name for its dashboard, its own web page or Flockwatch; the heads filter and sort.",
+        identity_table("site, rack, group, driver, model, firmware, firmware_version"),
+        [
+            NAME,
+            ADDRESS,
+            SITE,
+            Column("Rack", label="rack", width=80),
+            Column("Model", label="model", width=150),
+            Column("State", expression=per_miner(state_code()), mappings=looks.STATE_WORDS, width=100),
+            Column("Hash rate", expression=per_miner(of("miner_hashrate_hashes_per_second")), unit=looks.HASHES),
+            Column(
+                "Of expected",
+                expression=per_miner(of("miner:hashrate:ratio10m")),
+                unit=looks.RATIO,
+                steps=looks.OF_EXPECTED,
+                decimals=0,
+            ),
+            Column(
+                "Credited",
+                expression=per_miner(of("miner:hashrate_effective_hashes_per_second:rate1h")),
+                unit=looks.HASHES,
+            ),
+            Column("Power", expression=per_miner(of("miner_power_watts")), unit=looks.WATTS),
+            Column(
+                "J/TH",
+                expression=f"1e12 * {per_miner(of('miner:energy_per_hash_joules:avg10m'))}",
+                unit=looks.EFFICIENCY,
+                decimals=1,
+            ),
+            Column(
+                "Hottest chip",
+                expression=per_miner(of("miner_board_chip_temperature_max_celsius")),
+                unit=looks.CELSIUS,
+                steps=looks.CHIP,
+            ),
+            Column(
+                "Slowest fan",
+                expression=per_miner(of("miner_fan_speed_rpm"), function="min"),
+                unit=looks.RPM,
+                steps=((None, looks.RED), (1, looks.GREEN)),
+            ),
+            Column("Shares 1 h", expression=per_miner(of("miner:shares_accepted:increase1h")), decimals=0),
+            Column(
+                "Rejected",
+                expression=per_miner(of("miner:shares_rejected:ratio1h")),
+                unit=looks.RATIO,
+                steps=looks.REJECTS,
+                decimals=2,
+            ),
+            Column("Best share", expression=per_miner(of("miner_best_share_difficulty"))),
+            Column("Pool", label="url", expression=_POOL, width=170),
+            Column("Uptime", expression=per_miner(of("miner_uptime_seconds")), unit=looks.DURATION, width=120),
+            Column(
+                "Last told",
+                expression=f"1000 * {per_miner(of('miner_last_success_timestamp_seconds'))}",
+                unit=looks.FROM_NOW,
+                width=120,
+            ),
+            Column("Firmware", label="firmware", width=90),
+            Column("Version", label="firmware_version"),
+            Column("Driver", label="driver", width=90),
+            Column("Group", label="group", width=80),
+        ],
+        sort="Miner",
+        descending=False,
+        height=22,
+        none="no miner fits the choice above",
+    )
+
+
+def build() -> models.Dashboard:
+    """The dashboard."""
+    return dashboard(
+        "flockwatch-miners",
+        "Flockwatch / Miners",
+        "One row for every miner, and the course of their states.",
+        [
+            Row(
+                "Chosen miners",
+                [
+                    figure("Miners", "Miners that fit the choice above.", f"count({IDENTITY})", width=6),
+                    figure(
+                        "Hash rate",
+                        "What the chosen miners report together.",
+                        f"sum({per_miner(of('miner_hashrate_hashes_per_second'))})",
+                        looks.HASHES,
+                        width=6,
+                    ),
+                    figure(
+                        "Power",
+                        "Power of the chosen miners that tell theirs.",
+                        f"sum({per_miner(of('miner_power_watts'))})",
+                        looks.WATTS,
+                        width=6,
+                    ),
+                    figure(
+                        "Hottest chip",
+                        "The hottest chip of the chosen miners.",
+                        f"max({per_miner(of('miner_board_chip_temperature_max_celsius'))})",
+                        looks.CELSIUS,
+                        looks.CHIP,
+                        width=6,
+                    ),
+                    _table(),
+                ],
+            ),
+            Row(
+                "States",
+                [
+                    states(
+                        "States of fifty miners",
+                        "What each miner does. Narrow the choice above to see others than the first fifty by name.",
+                        f"topk(50, {named(state_code(MINER))})",
+                        "{{name}}",
+                        mappings=looks.STATE_WORDS,
+                        height=16,
+                    )
+                ],
+            ),
+        ],
+        variables.of_miners(),
+        alarm_matchers='job=~"$job", site=~"$site", miner=~"$miner"',
+    )

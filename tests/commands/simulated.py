@@ -1,0 +1,143 @@
+"""One simulated miner, commanded the way the engine does it: real requests over loopback, real polls, real plans."""
+
+import asyncio
+import contextlib
+import dataclasses
+import json
+import time
+
+import exporter.engine.commanding.runner as runner_module
+from exporter.drivers.api import Answer, Answers, DecodeContext, HttpRequest
+from exporter.drivers.commands import CommandContext, CommandRefused, Tunes
+from exporter.engine.commanding.device import Device
+from exporter.engine.commanding.offers import offers_of
+from exporter.engine.commanding.planning import Limits, make_plan
+from exporter.engine.commanding.runner import Runner
+from exporter.engine.exchange import Endpoint, Exchange, Session
+from exporter.engine.miner import Miner
+from exporter.engine.poller import Poller, PollSettings, PollState
+from exporter.model import Identity
+from exporter.transports.wire import NetworkWire
+from simulator.clock import Clock
+from simulator.simulation import Simulation
+from tests.simulator.flock import only, spec
+
+#: The devices' time passes this much faster than ours, so that restarts are short.
+HASTE = 20.0
+
+
+class HastyClock(Clock):
+    """Devices live faster than we do."""
+
+    def __init__(self):
+        super().__init__()
+        self._begun = time.time()
+
+    def now(self):
+        return self._begun + HASTE * (time.time() - self._begun)
+
+
+class _Silent:
+    def poll_begun(self, driver):
+        pass
+
+    def poll_ended(self, driver, seconds, reason):
+        pass
+
+
+class Commander:
+    """Gives orders to one simulated HTTP device. `device` is the simulated one."""
+
+    def __init__(self, host, driver, wire):
+        self.device = host.device
+        self.driver = driver
+        self._host = host
+        self._exchange = Exchange(wire)
+        self._session = Session(Endpoint(host.address, http_port=host.ports["http"]), driver)
+        self.state = PollState(Identity(), {})
+        self.poller = Poller(
+            "simulated",
+            self._session,
+            self.state,
+            self._exchange,
+            PollSettings(15.0, 60.0),
+            _Silent(),
+            asyncio.Semaphore(1),
+            trusted=True,
+            on_change=lambda: None,
+            on_wrong_miner=lambda: None,
+            login=None,
+        )
+        self._miner = Miner(None, self.state, self.poller)
+        self._device = Device(self._miner, self.poller, self._exchange, host.address)
+
+    async def meet(self):
+        """Identify the device by the driver's own probes, and poll it once."""
+        probes = tuple(dataclasses.replace(one, optional=True) for one in self.driver.probes)
+        found = self.driver.identify(await self._exchange.ask(self._session, probes))
+        self.state.identity, self.state.details = found.identity, dict(found.details)
+        await self.poller.poll_now()
+        assert self.state.up
+
+    def context(self):
+        decode = DecodeContext(time.time(), self.state.identity, self.state.details)
+        return CommandContext(decode, reading=self.poller.reading(), address=self._host.address)
+
+    async def ranges(self):
+        if not isinstance(self.driver, Tunes):
+            return ()
+        context = self.context()
+        try:
+            reads = self.driver.tuning_reads(context)
+        except CommandRefused:
+            return ()
+        return self.driver.decode_tuning(await self._device.ask(reads), context)
+
+    async def offered(self):
+        """Names of the commands that are offered."""
+        offers = offers_of(self.driver, self.context(), await self.ranges(), Limits())
+        return {offer.command for offer in offers.commands}
+
+    async def order(self, order, **changes):
+        """Carry out an order; the device settles faster, so that nobody waits. `changes` are to the plan."""
+        context = self.context()
+        ranges = await self.ranges() if order.command == "tuning" else ()
+        plan = make_plan(self.driver, order, context, ranges, Limits())
+        plan = dataclasses.replace(plan, **{"settle_seconds": 0.05, **changes})
+        return await Runner(self._device, self.driver, trusted=True).run(plan, context.reading)
+
+
+@contextlib.asynccontextmanager
+async def commander(driver, kind, model, monkeypatch):
+    """A commander of one new simulated device."""
+    monkeypatch.setattr(runner_module, "_FIRST_PAUSE", 0.1)
+    wire = NetworkWire()
+    async with Simulation([spec(kind, model)], clock=HastyClock()) as simulation:
+        made = Commander(only(simulation), driver, wire)
+        try:
+            await made.meet()
+            yield made
+        finally:
+            await made.poller.stop()
+            await wire.close()
+
+
+def answers(*documents):
+    """Answers by request key from (key, document) pairs."""
+    return Answers({key: Answer(json.dumps(document).encode()) for key, document in documents})
+
+
+def sent(plan, *documents):
+    """What a plan writes, given its reads: (method, path, body) of each request, with what goes beside them checked."""
+    requests = [write.request for write in plan.writes(answers(*documents))]
+    for request in requests:
+        assert isinstance(request, HttpRequest)
+        assert request.content_type == "application/json"
+        assert request.headers == ()
+    return [(request.method, request.path, request.body) for request in requests]
+
+
+def about(version, make=None, address=None, reading=None, **details):
+    """The context of a miner with this firmware version."""
+    identity = Identity(make=make, firmware_version=version)
+    return CommandContext(DecodeContext(1.0, identity, details), reading=reading, address=address)
