@@ -259,7 +259,11 @@ class Simulation:
             host.ports[port] = server.sockets[0].getsockname()[1]
         if device.settings_port is not None and host.settings_port is None:
             host.settings_port = SettingsPort(device.take_datagram)
-            await host.settings_port.listen(host.address, device.settings_port)
+            try:
+                await host.settings_port.listen(host.address, device.settings_port)
+            except OSError as error:
+                # The port is fixed: another simulator has a device at this address. All else still works.
+                logger.warning("%s takes no settings by UDP: %s", host.address, error)
         if device.broadcast_seconds is not None and host.broadcaster is None:
             host.broadcaster = Broadcaster(
                 host.address, self.udp_target, device.broadcast_seconds, lambda: self._datagram(host)

@@ -8,9 +8,11 @@ from grafana.source import looks, variables
 from grafana.source.board import Row, dashboard
 from grafana.source.panels import Panel, bars, figure, heat, lines
 from grafana.source.queries import ON, chosen, named, of, paged
-from grafana.source.tables import MINER as NAME, SITE, Column, rows
+from grafana.source.tables import MINER as NAME
+from grafana.source.tables import SITE, Column, rows
 
 _HOTTEST = of("miner_board_chip_temperature_max_celsius")
+_CHIPS_GONE = f"{of('miner_board_chips_expected')} - {of('miner_board_chips')}"
 _BOARD = Column("Board", label="board", width=70)
 _CHIP = Column("Chip", label="chip", width=70)
 
@@ -67,7 +69,9 @@ def _heat() -> list[Panel]:
                 NAME,
                 SITE,
                 _BOARD,
-                Column("Regulator", unit=looks.CELSIUS, steps=((None, looks.GREEN), (90, looks.ORANGE), (105, looks.RED))),
+                Column(
+                    "Regulator", unit=looks.CELSIUS, steps=((None, looks.GREEN), (90, looks.ORANGE), (105, looks.RED))
+                ),
             ],
             sort="Regulator",
             width=12,
@@ -78,7 +82,7 @@ def _heat() -> list[Panel]:
 def _missing() -> list[Panel]:
     boards_up = f"sum by (job, instance, miner) ({of('miner_board_up')})"
     missing_boards = f"({of('miner_boards_expected')} - {ON} {boards_up}) > 0"
-    missing_chips = f"({of('miner_board_chips_expected')} - {of('miner_board_chips')}) > 0"
+    missing_chips = f"({_CHIPS_GONE}) > 0"
     return [
         figure("Boards", "Boards that the chosen miners tell.", f"count({chosen(of('miner_board_up'))})", width=6),
         figure(
@@ -91,7 +95,7 @@ def _missing() -> list[Panel]:
         figure(
             "Chips missing",
             "Chips that should answer and do not, of the boards that tell both.",
-            f"sum({chosen('clamp_min(' + of('miner_board_chips_expected') + ' - ' + of('miner_board_chips') + ', 0)')})",
+            f"sum({chosen(f'clamp_min({_CHIPS_GONE}, 0)')})",
             steps=looks.NONE_WANTED,
             width=6,
         ),
@@ -135,10 +139,21 @@ def _missing() -> list[Panel]:
 
 def _electric() -> list[Panel]:
     errors = f"rate({of('miner_board_hardware_errors_total')}[$__rate_interval])"
-    below = f"{of('miner_board_hashrate_hashes_per_second')} / ({of('miner_board_hashrate_expected_hashes_per_second')} > 0)"
+    rate, expected = (of(f"miner_board_hashrate{word}_hashes_per_second") for word in ("", "_expected"))
+    below = f"{rate} / ({expected} > 0)"
     return [
-        lines("Voltage, spread over boards", "Measured board or core voltage.", _spread("miner_board_voltage_volts"), looks.VOLTS),
-        lines("Clock, spread over boards", "Mean chip clock of the boards.", _spread("miner_board_frequency_hertz"), looks.HERTZ),
+        lines(
+            "Voltage, spread over boards",
+            "Measured board or core voltage.",
+            _spread("miner_board_voltage_volts"),
+            looks.VOLTS,
+        ),
+        lines(
+            "Clock, spread over boards",
+            "Mean chip clock of the boards.",
+            _spread("miner_board_frequency_hertz"),
+            looks.HERTZ,
+        ),
         lines(
             "Hardware errors",
             "The ten boards with the most wrong nonces a second.",
@@ -212,4 +227,3 @@ def build() -> models.Dashboard:
         variables.of_miners(),
         alarm_matchers='job=~"$job", site=~"$site", miner=~"$miner"',
     )
-

@@ -8,7 +8,9 @@ from grafana.source import looks, variables
 from grafana.source.board import Row, dashboard
 from grafana.source.panels import Panel, bars, figure, lines, states
 from grafana.source.queries import IDENTITY_OF_SITE, ON, SITE, chosen, worst
-from grafana.source.tables import MINER as NAME, SITE as SITE_COLUMN, Column, rows
+from grafana.source.tables import MINER as NAME
+from grafana.source.tables import SITE as SITE_COLUMN
+from grafana.source.tables import Column, rows
 
 _JOB = 'job=~"$job"'
 _BOTH = (
@@ -200,7 +202,9 @@ def _groups(level: str, matchers: str, head: str, description: str, width: int =
 def _parts() -> list[Panel]:
     return [
         _groups("site", SITE, "Site", "Each site. The row without a name is of the miners that have no site."),
-        _groups("model", _JOB, "Model", "Each model, of all sites. The row without a name is of the miners that tell none."),
+        _groups(
+            "model", _JOB, "Model", "Each model, of all sites. The row without a name is of the miners that tell none."
+        ),
         bars(
             "Firmwares",
             "How many miners run which firmware.",
@@ -286,5 +290,3 @@ def build() -> models.Dashboard:
         [*variables.of_sites(), *variables.cost()],
         alarm_matchers=SITE,
     )
-
-

@@ -53,8 +53,8 @@ YES_WANTED: Final[Steps] = ((None, RED), (1, GREEN))
 SIGNAL: Final[Steps] = ((None, RED), (-80, ORANGE), (-70, GREEN))
 
 _STATE_COLOURS: Final = {
-    "unreachable": RED, "mining": GREEN, "tuning": BLUE, "starting": YELLOW, "idle": GREY, "curtailed": PURPLE,
-    "unknown": GREY, "fault": ORANGE,
+    "mining": GREEN, "tuning": BLUE, "starting": YELLOW, "idle": GREY, "curtailed": PURPLE, "unknown": GREY,
+    "fault": ORANGE, "unreachable": RED,
 }  # fmt: skip
 
 

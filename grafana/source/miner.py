@@ -9,7 +9,8 @@ from grafana.source.board import Row, dashboard
 from grafana.source.links import MINER_UID
 from grafana.source.panels import Panel, figure, lines, states
 from grafana.source.queries import IDENTITY_OF_MINER, MINER, active_pool, identity_table, named, of, state_code
-from grafana.source.tables import ADDRESS, MINER as NAME, SITE, Column, rows
+from grafana.source.tables import ADDRESS, SITE, Column, rows
+from grafana.source.tables import MINER as NAME
 
 _NAMED_STATE = named(state_code(), identity=IDENTITY_OF_MINER)
 
@@ -19,7 +20,9 @@ def _who() -> list[Panel]:
         rows(
             "Identity",
             "Who this is. The key is what its series are labelled with: MAC, serial number or USB port.",
-            identity_table("site, rack, group, driver, make, model, firmware, firmware_version, serial", IDENTITY_OF_MINER),
+            identity_table(
+                "site, rack, group, driver, make, model, firmware, firmware_version, serial", IDENTITY_OF_MINER
+            ),
             [
                 NAME,
                 ADDRESS,
@@ -43,7 +46,9 @@ def _who() -> list[Panel]:
             mappings=looks.STATE_WORDS,
             trend=False,
         ),
-        figure("Hash rate", "What the firmware reports.", f"max({of('miner_hashrate_hashes_per_second')})", looks.HASHES),
+        figure(
+            "Hash rate", "What the firmware reports.", f"max({of('miner_hashrate_hashes_per_second')})", looks.HASHES
+        ),
         figure(
             "Of the expected",
             "Mean of 10 minutes over what is expected at the present settings.",
@@ -82,7 +87,7 @@ def _work() -> list[Panel]:
     return [
         lines(
             "Hash rate",
-            "Reported over the shortest window; expected at the settings; the sticker's; credited by pools within six hours.",
+            "Reported (shortest window), expected at the settings, the sticker's, and credited by pools (six hours).",
             [
                 (f"max({of('miner_hashrate_hashes_per_second')})", "reported"),
                 (f"max({of('miner_hashrate_expected_hashes_per_second')})", "expected"),
@@ -147,7 +152,11 @@ def _boards() -> list[Panel]:
                 Column("Board", label="board", width=70),
                 Column("Up", mappings=looks.UP_WORDS, width=70),
                 Column("Hash rate", expression=by_board("miner_board_hashrate_hashes_per_second"), unit=looks.HASHES),
-                Column("Expected", expression=by_board("miner_board_hashrate_expected_hashes_per_second"), unit=looks.HASHES),
+                Column(
+                    "Expected",
+                    expression=by_board("miner_board_hashrate_expected_hashes_per_second"),
+                    unit=looks.HASHES,
+                ),
                 Column("Chips", expression=by_board("miner_board_chips")),
                 Column("Should have", expression=by_board("miner_board_chips_expected")),
                 Column(
@@ -306,7 +315,7 @@ def _pools() -> list[Panel]:
         ),
         lines(
             "Time since the last share",
-            "Seconds since the last accepted share, and how far apart shares should be at this difficulty and hash rate.",
+            "Since the last accepted share, and how far apart they should be at this difficulty and hash rate.",
             [
                 (f"min(time() - ({active_pool('miner_pool_last_share_timestamp_seconds')}))", "since the last"),
                 (f"max({of('miner:share_interval_seconds:expected')})", "expected between two"),

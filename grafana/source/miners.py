@@ -8,7 +8,8 @@ from grafana.source import looks, variables
 from grafana.source.board import Row, dashboard
 from grafana.source.panels import Panel, figure, states
 from grafana.source.queries import IDENTITY, MINER, active_pool, identity_table, named, of, per_miner, state_code
-from grafana.source.tables import ADDRESS, MINER as NAME, SITE, Column, rows
+from grafana.source.tables import ADDRESS, SITE, Column, rows
+from grafana.source.tables import MINER as NAME
 
 _POOL = f"max by (miner, url) ({active_pool('miner_pool_info')})"
 
@@ -127,8 +128,8 @@ def build() -> models.Dashboard:
                 "States",
                 [
                     states(
-                        "States of fifty miners",
-                        "What each miner does. Narrow the choice above to see others than the first fifty by name.",
+                        "What they do",
+                        "At each moment the fifty miners that are furthest from mining; all, where fewer are chosen.",
                         f"topk(50, {named(state_code(MINER))})",
                         "{{name}}",
                         mappings=looks.STATE_WORDS,

@@ -7,16 +7,22 @@ from typing import Final
 
 from grafana_foundation_sdk.builders import (
     bargauge,
-    common as shared,
-    dashboard as builders,
     heatmap,
     prometheus,
     stat,
     statetimeline,
     timeseries,
 )
+from grafana_foundation_sdk.builders import (
+    common as shared,
+)
+from grafana_foundation_sdk.builders import (
+    dashboard as builders,
+)
 from grafana_foundation_sdk.cog.builder import Builder
-from grafana_foundation_sdk.models import common, dashboard as models, heatmap as heatmap_models
+from grafana_foundation_sdk.models import common
+from grafana_foundation_sdk.models import dashboard as models
+from grafana_foundation_sdk.models import heatmap as heatmap_models
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 from grafana.source import looks
@@ -232,5 +238,4 @@ def heat(
             .exponent(0.5)
         )
         .show_legend()
-        .mode(common.TooltipDisplayMode.SINGLE)
     )

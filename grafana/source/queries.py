@@ -1,7 +1,7 @@
 """Parts of PromQL that the dashboards share. All functions are pure: text in, text out.
 
-Two ways to choose miners. Sums of sites (`SITE`) come from recording rules, stay cheap with any number of miners and know
-the variables job and site only. Everything about single miners (`of`, `chosen`, `named`) obeys every variable.
+Two ways to choose miners. Sums of sites (`SITE`) come from recording rules, stay cheap with any number of miners and
+know the variables job and site only. Everything about single miners (`of`, `chosen`, `named`) obeys every variable.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ IDENTITY: Final = (
 IDENTITY_OF_SITE: Final = f"miner:info{{{SITE}}}"
 IDENTITY_OF_MINER: Final = f"miner:info{{{MINER}}}"
 ON: Final = "on (job, instance, miner)"
-#: The code of a state in timelines and tables; "unreachable" is our own, the others are the label of `miner_state`.
+#: The code of a state in timelines and tables, the further from mining the larger; "unreachable" is our own, the others
+#: are the label of `miner_state`.
 STATES: Final = {
-    "unreachable": 0, "mining": 1, "tuning": 2, "starting": 3, "idle": 4, "curtailed": 5, "unknown": 6, "fault": 7,
+    "mining": 1, "tuning": 2, "starting": 3, "idle": 4, "curtailed": 5, "unknown": 6, "fault": 7, "unreachable": 8,
 }  # fmt: skip
 
 
@@ -64,9 +65,12 @@ def worst(operator: str, expression: str, identity: str, number: int = 10) -> st
 def state_code(matchers: str = MINER) -> str:
     """The number of each miner's state, see `STATES`. A miner that nobody can reach has no `miner_state`."""
     told = "\n  or ".join(
-        f'{code} * (miner_state{{{matchers}, state="{state}"}} == 1)' for state, code in STATES.items() if code
+        f'{code} * (miner_state{{{matchers}, state="{state}"}} == 1)'
+        for state, code in STATES.items()
+        if state != "unreachable"
     )
-    return f"max without (state) (\n  {told}\n)\nor 0 * (miner_up{{{matchers}}} == 0)"
+    unreachable = STATES["unreachable"]
+    return f"max without (state) (\n  {told}\n)\nor {unreachable} * (miner_up{{{matchers}}} == bool 0) > 0"
 
 
 def active_pool(metric: str, matchers: str = MINER) -> str:

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from grafana_foundation_sdk.builders import common as shared, table
-from grafana_foundation_sdk.models import common, dashboard as models
+from grafana_foundation_sdk.builders import common as shared
+from grafana_foundation_sdk.builders import table
+from grafana_foundation_sdk.models import common
+from grafana_foundation_sdk.models import dashboard as models
 
 from grafana.source import looks
 from grafana.source.links import OF_ROW
@@ -89,14 +91,15 @@ def rows(
     panel = panel.transformations([models.DataTransformerConfig("merge", options={}), _order(fields, len(expressions))])
     for field, column in fields:
         panel = panel.with_override(
-            models.MatcherConfig(id_val="byName", options=column.title), _properties(column, figure=field != column.label)
+            models.MatcherConfig(id_val="byName", options=column.title),
+            _properties(column, figure=field != column.label),
         )
     if MINER in columns:
         for name in _FOR_LINKS:
             if name not in (field for field, _ in fields):
                 panel = panel.with_override(models.MatcherConfig(id_val="byName", options=name), _hidden())
     if sort is not None:
-        panel = panel.sort_by([shared.TableSortByFieldState(sort).desc(desc=descending)])
+        panel = panel.sort_by([shared.TableSortByFieldState().display_name(sort).desc(desc=descending)])
     return panel
 
 

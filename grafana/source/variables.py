@@ -7,7 +7,8 @@ from typing import Final
 
 from grafana_foundation_sdk.builders import dashboard as builders
 from grafana_foundation_sdk.cog.builder import Builder
-from grafana_foundation_sdk.models import common, dashboard as models
+from grafana_foundation_sdk.models import common
+from grafana_foundation_sdk.models import dashboard as models
 
 SOURCE: Final = common.DataSourceRef(type_val="prometheus", uid="${datasource}")
 
@@ -48,7 +49,9 @@ def job() -> Variable:
 
 
 def _query(text: str) -> dict[str, object]:
-    return {"query": text, "refId": "variable"}
+    """As Grafana's own editor writes it; 1 is a query for label values, 3 for results."""
+    kind = 1 if text.startswith("label_values") else 3
+    return {"qryType": kind, "query": text, "refId": "PrometheusVariableQueryEditor-VariableQuery"}
 
 
 #: name, label, description.
@@ -113,7 +116,9 @@ def cost() -> list[Variable]:
     return [
         builders.TextBoxVariable("price")
         .label("Price of 1 kWh")
-        .description("What a kilowatt-hour costs you, with a point: 0.12. A tariff that changes needs a series of its own.")
+        .description(
+            "What a kilowatt-hour costs you, with a point: 0.12. A tariff that changes needs a series of its own."
+        )
         .default_value("0.15")
         .current(_option("0.15")),
         builders.CustomVariable("currency")

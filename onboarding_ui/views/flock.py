@@ -80,6 +80,7 @@ def flock_pages(engine: EngineApi) -> Blueprint:
             drivers=_drivers(snapshot.miners),
             labels=_labels(snapshot.miners),
             group_names=GROUPS,
+            matching=[row.record.id for row in rows] if page.pages > 1 else (),
             control_enabled=engine.commands.enabled(),
             driver_choices=[view for view in engine.program.drivers() if view.error is None],
         )

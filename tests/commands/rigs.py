@@ -8,10 +8,10 @@ from exporter.drivers.commands import CommandRefused, Plan, PoolRules, TuningRan
 from exporter.drivers.fields import as_table, count
 from exporter.engine.doors.commands import CommandsDoor
 from exporter.errors import AuthError, RequestTimeoutError, Unreachable
-from exporter.model import Reading, replace
-from exporter.units import hertz, seconds
+from exporter.model import replace
+from exporter.units import seconds
 from tests.engine.bench import Hosts, RigDriver, at, driver_set, mac
-from tests.engine.doors.calls import ask, door_of, until
+from tests.engine.doors.calls import ask, door_of
 
 RESTART = HttpRequest("/restart", method="POST")
 RANGES = HttpRequest("/ranges")
@@ -72,7 +72,7 @@ class PlainRig(RigDriver):
     driver_type = "plain"
 
 
-class NoLightRig(CommandRig):
+class OldRig(CommandRig):
     """Knows that this firmware has no modes."""
 
     driver_type = "old"
@@ -118,7 +118,6 @@ class Rigs(Hosts):
         return await self._write(endpoint.address, request)
 
     async def _write(self, address, request):
-        fault = self.faults.get(address)
         self.writes.append((address, request.path))
         self.now += 1
         self.most = max(self.most, self.now)
@@ -126,6 +125,7 @@ class Rigs(Hosts):
             if self.hold is not None:
                 await self.hold.wait()
             await asyncio.sleep(0)
+            fault = self.faults.get(address)
             if address not in self.hosts:
                 raise Unreachable(f"nobody at {address}")
             if fault == "refuses":
@@ -145,7 +145,7 @@ class Rigs(Hosts):
 def rigs(**options):
     """What `tests.engine.bench.run` needs for a flock of rigs."""
     hosts = Rigs()
-    return {"hosts": hosts, "drivers": driver_set(CommandRig(), PlainRig(), NoLightRig()), **options}
+    return {"hosts": hosts, "drivers": driver_set(CommandRig(), PlainRig(), OldRig()), **options}
 
 
 async def flock_of(bench, number, **document):
@@ -165,10 +165,6 @@ async def bulk_ended(door, bulk):
     async def look():
         return await ask(door.bulk, bulk.id)
 
-    while (now := await look()).state == "running" and now.ended_at is None:
+    while (now := await look()).state == "running":  # noqa: ASYNC110 - the door tells of nothing
         await asyncio.sleep(0.02)
     return now
-
-
-__all__ = ["CommandRig", "NoLightRig", "PlainRig", "Reading", "Rigs", "bulk_ended", "ended", "flock_of", "hertz",
-           "rigs", "until"]  # fmt: skip

@@ -94,3 +94,29 @@ def test_memory_and_file_are_bounded(tmp_path, monkeypatch):
     (tmp_path / "other.jsonl").write_text("\n".join(lines))
     log.load()
     assert len(log.recent()) == KEPT
+
+
+@pytest.mark.parametrize(
+    "change", [{"id": "7"}, {"miner_id": None}, {"state": "done"}, {"before": 3}, {"started_at": "now"}, {"words": 1}]
+)
+def test_a_line_of_the_wrong_kind_is_left_out(tmp_path, caplog, change):
+    good = {**ABOUT, "id": 7, "state": "confirmed", "started_at": 1.0}
+    (tmp_path / "commands.jsonl").write_text(json.dumps({**good, **change}) + "\n" + json.dumps({**good, "id": 8}))
+    log = AuditLog(tmp_path / "commands.jsonl")
+    log.load()
+    assert [run.id for run in log.recent()] == [8]
+    assert "commands.jsonl:1" in caplog.text
+
+
+def test_what_runs_is_not_forgotten_before_it_has_ended(tmp_path, monkeypatch):
+    monkeypatch.setattr("exporter.engine.commanding.audit.KEPT", 3)
+
+    async def scenario():
+        log = AuditLog(tmp_path / "commands.jsonl")
+        slow = await log.begin(**ABOUT)
+        for _ in range(5):
+            await log.end(await log.begin(**ABOUT), "confirmed", None, {})
+        assert log.get(slow.id).state == "running"
+        assert [run.id for run in log.recent()] == [6, 5, 1]
+
+    asyncio.run(scenario())

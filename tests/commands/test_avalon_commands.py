@@ -18,6 +18,9 @@ from exporter.drivers.commands import (
     SetsFan,
     SetsPool,
 )
+from exporter.drivers.families.avalon_commands import Product, find_product
+from exporter.engine.commanding.offers import offers_of
+from exporter.engine.commanding.planning import Limits
 from exporter.errors import DecodeError
 from exporter.model import Board, Fan
 from exporter.units import ratio, seconds
@@ -147,6 +150,28 @@ def test_a_controller_of_the_a7_to_a9_takes_what_cgminer_takes():
     for command in (AVALON.pause, AVALON.resume):
         with pytest.raises(CommandRefused, match="no standby"):
             command(context)
+
+
+@pytest.mark.parametrize(
+    ("model", "product"),
+    [
+        (NANO3, Product.NANO),
+        (NANO3S, Product.NANO),
+        (Q, Product.HOME),
+        (MINI, Product.HOME),
+        ("Avalon Mini 3", Product.HOME),
+        (A12, Product.A_SERIES),
+        ("AvalonMiner 1246-81", Product.A_SERIES),
+        ("AvalonMiner 1047", Product.A_SERIES),
+        (A15, Product.A_SERIES),
+        (A7, Product.CONTROLLER),
+        ("AvalonMiner 921", Product.CONTROLLER),
+        ("Antminer S9", None),
+        (None, None),
+    ],
+)
+def test_the_product_is_known_by_its_model(model, product):
+    assert find_product(context_of(model)) is product
 
 
 # --- what is refused before anything is sent ----------------------------------------------------------------------
@@ -389,3 +414,30 @@ def test_a_miner_that_says_yes_and_changes_nothing_is_unconfirmed():
         assert miner.truth["mode"] == "1"
 
     story(AvalonNanoDriver, "nano3s", steps)
+
+
+@pytest.mark.parametrize(
+    ("driver_class", "model", "commands", "modes"),
+    [
+        (AvalonNanoDriver, "nano3", {"restart", "mode", "pool", "fan"}, LEVELS),
+        (AvalonNanoDriver, "nano3s", {"restart", "mode", "pool", "fan"}, HOME_MODES),
+        (AvalonDriver, "q", {"restart", "pause", "resume", "mode", "pool", "fan"}, HOME_MODES),
+        (AvalonDriver, "mini3", {"restart", "pause", "resume", "mode", "pool", "fan"}, HOME_MODES),
+        (
+            AvalonDriver,
+            "a1566",
+            {"restart", "pause", "resume", "identify", "mode", "pool", "fan"},
+            ("normal", "high"),
+        ),
+        (AvalonDriver, "a1166pro", {"restart", "pause", "resume", "identify", "pool", "fan"}, None),
+    ],
+)
+def test_what_each_product_offers(driver_class, model, commands, modes):
+    async def steps(miner):
+        offers = offers_of(miner.driver, await miner.context(), (), Limits())
+        assert {one.command for one in offers.commands} == commands
+        offered = next((one for one in offers.commands if one.command == "mode"), None)
+        assert (None if offered is None else tuple(name for name, _ in offered.choices)) == modes
+        assert miner.truth["writes"] == miner.truth["unexpected_writes"] == []
+
+    story(driver_class, model, steps)

@@ -7,9 +7,9 @@ import pytest
 
 from exporter.engine.api.commands import Restart, SetMode
 from exporter.errors import FieldError, TakenError, UnknownError
-from tests.commands.rigs import CommandRig, bulk_ended, flock_of, rigs, until
+from tests.commands.rigs import CommandRig, bulk_ended, flock_of, rigs
 from tests.engine.bench import at, run
-from tests.engine.doors.calls import ask
+from tests.engine.doors.calls import ask, until
 
 
 @pytest.fixture

@@ -20,9 +20,9 @@ from exporter.errors import (
 )
 from exporter.store.secret import Secret
 from exporter.units import hertz
-from tests.commands.rigs import CommandRig, ended, flock_of, rigs, until
+from tests.commands.rigs import CommandRig, ended, flock_of, rigs
 from tests.engine.bench import at, driver_set, mac, run, settings_of
-from tests.engine.doors.calls import ask
+from tests.engine.doors.calls import ask, until
 
 ALLOWED = {"passwords": ("right",)}
 
@@ -112,7 +112,7 @@ def test_where_control_is_off_nothing_is_offered_and_nothing_is_sent(play):
             lambda: door.start_bulk(ids, Restart(), "local"),
             lambda: door.start_bulk(ids, Restart(), "local", dry_run=True),
         ):
-            with pytest.raises(ForbiddenError, match="control.enabled"):
+            with pytest.raises(ForbiddenError, match=r"control\.enabled"):
                 await ask(write)
         assert (bench.hosts.asked, bench.hosts.writes, door.count()) == ([], [], 0)
 
@@ -160,6 +160,17 @@ def test_what_is_not_offered_and_what_is_out_of_range(play):
         with pytest.raises(UnavailableError, match="does not tell its ranges"):
             await ask(door.start, ids[1], SetTuning(hertz(5e8)), "local")
         assert (bench.hosts.writes, door.count()) == ([], 0)
+
+    play(story)
+
+
+def test_what_the_firmware_lacks_is_refused_with_the_reason_before_anything_is_sent(play):
+    async def story(bench, door, ids):
+        bench.hosts.put(at(9), mac=mac(9), family="old")
+        await bench.search()
+        with pytest.raises(NotOfferedError, match="this firmware has no modes; it offers"):
+            await ask(door.start, bench.record(mac(9)).id, SetMode("eco"), "local")
+        assert bench.hosts.writes == []
 
     play(story)
 

@@ -175,3 +175,38 @@ def test_a_driver_that_fails_while_confirming_ends_its_own_command():
     outcome = run(miner, plan(confirmed=confirmed))
     assert outcome.state == "failed"
     assert "ZeroDivisionError" in outcome.words
+
+
+CHANGE = HttpRequest("/settings", method="PATCH")
+
+
+def two_writes(**changes):
+    return plan(writes=lambda _: (Write(CHANGE), Write(RESTART)), **changes)
+
+
+def test_a_refused_write_keeps_back_those_behind_it():
+    miner = ScriptedMiner(writes=[Answer(b"no such pool", status=400), Answer(b"{}")])
+    outcome = run(miner, two_writes())
+    assert (outcome.state, outcome.words) == ("refused", "no such pool")
+    assert miner.sent == ["PATCH /settings"]
+
+
+def test_a_write_in_doubt_keeps_back_those_behind_it():
+    miner = ScriptedMiner(writes=[RequestTimeoutError("no answer"), Answer(b"{}")], looks=[BEFORE] * 50)
+    assert run(miner, two_writes()).state == "failed"
+    assert miner.sent == ["PATCH /settings"]
+
+
+def test_the_check_of_a_plan_is_not_asked_about_answers_that_never_came():
+    def check(answers):
+        answers.document("POST /restart")
+
+    miner = ScriptedMiner(writes=[RequestTimeoutError("no answer")], looks=[AFTER])
+    assert run(miner, plan(check=check)).state == "confirmed"
+
+
+@pytest.mark.parametrize("writes", [None, "POST /restart", ("POST /restart",)])
+def test_writes_that_are_none_are_not_sent(writes):
+    miner = ScriptedMiner()
+    outcome = run(miner, plan(writes=lambda _: writes))
+    assert (outcome.state, miner.sent) == ("failed", [])

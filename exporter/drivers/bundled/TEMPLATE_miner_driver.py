@@ -14,6 +14,7 @@ description, the firmware's source, answers of a device you have). The next pers
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
@@ -64,6 +65,9 @@ STATUS: Final = HttpRequest("/api/status")
 SETTINGS: Final = HttpRequest("/api/settings", optional=True)
 RESTART: Final = HttpRequest("/api/restart", method="POST")
 
+#: Until a restarted miner must answer again.
+_RESTART_SECONDS: Final = 180.0
+
 #: The device's words for what it does. A word that is not here gives no state rather than a guessed one.
 _STATES: Final = {"mining": MinerState.MINING, "starting": MinerState.STARTING, "paused": MinerState.IDLE}
 
@@ -107,7 +111,7 @@ class ExampleDriver(Driver):
         another driver might know better, `GENERIC` for "speaks a common API". The most specific driver wins.
         """
         answer = answers.get(STATUS.key)
-        if answer is None or answer.status != 200:  # noqa: PLR2004 - HTTP's own
+        if answer is None or answer.status != 200:
             return None
         document = answers.document(STATUS.key)
         if not isinstance(document, dict) or document.get("maker") != "Example Miners":
@@ -189,11 +193,11 @@ class ExampleDriver(Driver):
             # would say that it goes away without an answer; this one answers first.
             writes=lambda _: (Write(RESTART),),
             check=_check_said_ok,
-            # Seen to be away, or counting its uptime from zero again. Nothing else proves a restart.
+            # It counts its uptime from zero again. That the device said "ok" proves nothing.
             confirmed=_restarted,
             goes_away=True,
             settle_seconds=5.0,
-            limit_seconds=180.0,
+            limit_seconds=_RESTART_SECONDS,
         )
 
     def supported_modes(self, context: CommandContext) -> tuple[str, ...]:
@@ -204,8 +208,7 @@ class ExampleDriver(Driver):
         """Change the mode of work. The program has checked that `supported_modes` has it."""
         if context.reading is not None and context.reading.work_mode == mode:
             raise CommandRefused(f"the miner works in mode {mode} already")
-        # `mode` is one of the device's own words; where a value could hold more than that, use json.dumps.
-        request = HttpRequest("/api/mode", method="POST", body=f'{{"mode":"{mode}"}}'.encode())
+        request = HttpRequest("/api/mode", method="POST", body=json.dumps({"mode": mode}).encode())
         return Plan(
             effect=f"The miner works in mode {mode} from now on.",
             # Sent twice it does no harm, so it may be repeated after a lost answer.
@@ -331,7 +334,9 @@ def _modes(document: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _check_said_ok(answers: Answers) -> None:
     """The device answers {"ok": false, "message": "..."} where it refuses; its words are what a person is shown."""
-    for key, _ in answers.items():
+    for key, answer in answers.items():
+        if answer.status != 200:
+            continue  # a refusal in any case
         document = fields.as_table(answers.document(key), key)
         if fields.flag(document, "ok", key) is False:
             raise CommandRefused(fields.text(document, "message", key) or "the miner refuses")
@@ -340,4 +345,7 @@ def _check_said_ok(answers: Answers) -> None:
 def _restarted(evidence: Evidence) -> bool:
     before = None if evidence.before is None else evidence.before.uptime
     after = evidence.after.uptime
-    return evidence.went_away or (before is not None and after is not None and after < before)
+    if after is None:
+        return False
+    # One that had just started may have counted past its old uptime before it was looked at; then its absence counts.
+    return (before is not None and after < before) or (evidence.went_away and after <= _RESTART_SECONDS)

@@ -84,7 +84,7 @@ class AntminerCommands:
         )
 
     def pool_rules(self, context: CommandContext) -> PoolRules:
-        return PoolRules(slots=_SLOTS if _obstacle(context) is None else 0)
+        return PoolRules(slots=_SLOTS if _obstacle(context) is None else 0, restarts=True)
 
     def set_pool(self, setting: PoolSetting, context: CommandContext) -> Plan:
         place = setting.url.partition("://")[2]

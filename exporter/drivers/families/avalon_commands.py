@@ -25,7 +25,7 @@ from exporter.drivers.families.cgminer_commands import (
 from exporter.drivers.families.cgminer_records import reply_time
 from exporter.model import MinerState, Reading
 from exporter.protocols.cgminer import reply_status
-from exporter.text import clean_text
+from exporter.text import MAX_LABEL_LENGTH, clean_text
 from exporter.units import Ratio, ratio
 
 #: A second restart sooner than this has put miners into a loop of restarts.
@@ -46,6 +46,7 @@ _LONGEST_USER: Final = 128
 _LONGEST_LOGIN: Final = 64
 _DEFAULT_USER: Final = "admin"
 _CONTROLLER: Final = re.compile(r"AvalonMiner [6-9]\d\d\b")
+_HOME: Final = re.compile(r"\b(?:q|mini ?\d?)\b")
 _CALIBRATES: Final = ("caling", "calibrat")
 _WRONG_LOGIN: Final = ("userpass err", "username err")
 _CLOCK: Final = CgminerRequest("version")
@@ -66,7 +67,7 @@ def find_product(context: CommandContext) -> Product | None:
     lower = model.lower()
     if "nano" in lower:
         return Product.NANO
-    if "mini" in lower or lower.split()[-1:] == ["q"]:
+    if _HOME.search(lower):
         return Product.HOME
     if _CONTROLLER.match(model):
         return Product.CONTROLLER
@@ -164,8 +165,8 @@ class AvalonCommands:
     def pool_rules(self, context: CommandContext) -> PoolRules:
         product = find_product(context)
         if product is None or product is Product.CONTROLLER:
-            return PoolRules(slots=0 if product is None else 1)
-        return PoolRules(slots=_SLOTS, longest_user=_LONGEST_USER, restarts=True)
+            return PoolRules(0 if product is None else 1, longest_url=MAX_LABEL_LENGTH, longest_user=MAX_LABEL_LENGTH)
+        return PoolRules(_SLOTS, longest_url=MAX_LABEL_LENGTH, longest_user=_LONGEST_USER, restarts=True)
 
     def set_pool(self, setting: PoolSetting, context: CommandContext) -> Plan:
         if product_of(context) is Product.CONTROLLER:

@@ -19,7 +19,7 @@ from exporter.drivers.families.cgminer_records import find_records, told
 from exporter.errors import DecodeError, ProtocolError
 from exporter.model import Pool, Reading
 from exporter.protocols.cgminer import reply_status
-from exporter.text import clean_text
+from exporter.text import MAX_LABEL_LENGTH, clean_text
 
 #: Until a restarted mining program must answer again.
 RESTART_SECONDS: Final = 120.0
@@ -132,8 +132,9 @@ class CgminerCommands:
         return restart_program(context)
 
     def pool_rules(self, context: CommandContext) -> PoolRules:
-        """One slot: the pool that is mined to first."""
-        return PoolRules(slots=0 if context.decode.details.get(FAMILY) in _OTHER_WAYS else 1)
+        """One slot: the pool that is mined to first. Longer texts could not be found again in a reading."""
+        slots = 0 if context.decode.details.get(FAMILY) in _OTHER_WAYS else 1
+        return PoolRules(slots, longest_url=MAX_LABEL_LENGTH, longest_user=MAX_LABEL_LENGTH)
 
     def set_pool(self, setting: PoolSetting, context: CommandContext) -> Plan:
         _check_way(context)

@@ -52,7 +52,7 @@ class VnishCommands:
         )
 
     def pause(self, context: CommandContext) -> Plan:
-        """ "stop" and not "pause": that one goes to the mining process, and fails where it does not run."""
+        """By /mining/stop: /mining/pause goes to the mining process and fails where that does not run."""
         return Plan(
             effect="The miner stops hashing until it is resumed; its control board stays on.",
             writes=lambda _: (Write(post("mining/stop")),),

@@ -1,0 +1,253 @@
+"""The dashboard Energy, cooling and cost."""
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.models import dashboard as models
+
+from grafana.source import looks, variables
+from grafana.source.board import Row, dashboard
+from grafana.source.panels import Panel, bars, figure, lines
+from grafana.source.queries import IDENTITY, ON, SITE, chosen, named, of, worst
+from grafana.source.tables import MINER as NAME
+from grafana.source.tables import SITE as SITE_COLUMN
+from grafana.source.tables import Column, rows
+
+_POWER = of("miner_power_watts")
+_RATE = of("miner_hashrate_hashes_per_second")
+_SUM = f"sum({chosen(_POWER)})"
+_BY_SITE = f"sum by (site) ({named(_POWER, 'site')})"
+#: Watt-hours of the chosen time, from the sums of sites: a point every minute that has one, so gaps cost nothing.
+_ENERGY = f"sum_over_time(site:power_watts:sum{{{SITE}}}[$__range:1m]) / 60"
+
+
+def _j_per_th(group: str = "") -> str:
+    both = (f"({_POWER} and {ON} {_RATE})", f"({_RATE} and {ON} {_POWER})")
+    if not group:
+        return f"1e12 * sum({chosen(both[0])}) / (sum({chosen(both[1])}) > 0)"
+    power, rate = (f"sum by ({group}) ({named(each, group)})" for each in both)
+    return f"1e12 * {power} / ({rate} > 0)"
+
+
+def _now() -> list[Panel]:
+    return [
+        figure("Power", "Power of the chosen miners that tell theirs.", _SUM, looks.WATTS),
+        figure(
+            "Telling their power",
+            "Part of the chosen miners that tell their power; the others are missing in every figure here.",
+            f"count({chosen(_POWER)}) / count({IDENTITY})",
+            looks.RATIO,
+            decimals=0,
+        ),
+        figure(
+            "Efficiency", "Power over hash rate of miners that tell both.", _j_per_th(), looks.EFFICIENCY, decimals=1
+        ),
+        figure(
+            "A day costs, in ${currency}",
+            "The present power of the chosen miners for 24 hours.",
+            f"{_SUM} / 1000 * 24 * $price",
+            looks.MONEY,
+            decimals=2,
+        ),
+        figure(
+            "A month costs, in ${currency}",
+            "The present power of the chosen miners for 30 days and a half.",
+            f"{_SUM} / 1000 * 24 * 30.5 * $price",
+            looks.MONEY,
+            decimals=2,
+        ),
+        figure(
+            "A day of 1 TH/s costs, in ${currency}",
+            "Efficiency times price: what a day of one terahash a second costs.",
+            f"({_j_per_th()}) / 1000 * 24 * $price",
+            looks.MONEY,
+            decimals=4,
+        ),
+    ]
+
+
+def _used() -> list[Panel]:
+    return [
+        figure(
+            "Energy of the time above",
+            "Energy within the time range, of whole sites: it knows the variable Site only.",
+            f"sum({_ENERGY})",
+            looks.WATT_HOURS,
+            width=6,
+            trend=False,
+        ),
+        figure(
+            "It cost, in ${currency}",
+            "That energy at the price above, of whole sites.",
+            f"sum({_ENERGY}) / 1000 * $price",
+            looks.MONEY,
+            width=6,
+            decimals=2,
+            trend=False,
+        ),
+        rows(
+            "Sites",
+            "Energy and cost of each site within the time range. The row without a name is of miners without a site.",
+            f"sum by (site) ({_ENERGY})",
+            [
+                Column("Site", label="site"),
+                Column("Energy", unit=looks.WATT_HOURS),
+                Column("Cost", expression=f"sum by (site) ({_ENERGY}) / 1000 * $price", unit=looks.MONEY, decimals=2),
+                Column("Power now", expression=f"sum by (site) (site:power_watts:sum{{{SITE}}})", unit=looks.WATTS),
+                Column(
+                    "J/TH",
+                    expression=f"1e12 * max by (site) (site:energy_per_hash_joules:ratio{{{SITE}}})",
+                    unit=looks.EFFICIENCY,
+                    decimals=1,
+                ),
+            ],
+            sort="Energy",
+            width=12,
+            height=6,
+        ),
+        lines(
+            "Power of each site",
+            "Of the chosen miners, stacked.",
+            [(_BY_SITE, "{{site}}")],
+            looks.WATTS,
+            stacked=True,
+            low=0,
+        ),
+        lines(
+            "Cost of an hour, in ${currency}",
+            "At the power of each moment.",
+            [(f"({_BY_SITE}) / 1000 * $price", "{{site}}")],
+            looks.MONEY,
+            stacked=True,
+            low=0,
+        ),
+        bars(
+            "Efficiency of each model",
+            "Power over hash rate of the miners that tell both; less is better.",
+            f"sort({_j_per_th('model')})",
+            "{{model}}",
+            looks.EFFICIENCY,
+            width=12,
+        ),
+        rows(
+            "Least efficient",
+            "The twenty miners that need most for a hash, and what is usual for their model.",
+            worst("topk", f"1e12 * {of('miner:energy_per_hash_joules:avg10m')}", IDENTITY, 20),
+            [
+                NAME,
+                SITE_COLUMN,
+                Column("J/TH", unit=looks.EFFICIENCY, decimals=1),
+                Column(
+                    "Usual",
+                    expression=f"1e12 * max by (miner) ({chosen(of('miner:energy_per_hash_joules:typical'))})",
+                    unit=looks.EFFICIENCY,
+                    decimals=1,
+                ),
+            ],
+            sort="J/TH",
+            width=12,
+            height=8,
+        ),
+    ]
+
+
+def _saved() -> list[Panel]:
+    resting = of("miner_expected_mining") + " == bool 0"
+    return [
+        lines(
+            "Resting on purpose",
+            "Miners that are paused, asleep or curtailed.",
+            [(f"sum by (site) ({named(resting, 'site')})", "{{site}}")],
+            looks.COUNT,
+            low=0,
+        ),
+        lines(
+            "Power and limits",
+            "Of the miners that tell a limit: what they draw, and what they may.",
+            [
+                (f"sum({chosen(_POWER + f' and {ON} ' + of('miner_power_limit_watts'))})", "power"),
+                (f"sum({chosen(of('miner_power_limit_watts'))})", "limit"),
+            ],
+            looks.WATTS,
+            low=0,
+        ),
+    ]
+
+
+def _cooling() -> list[Panel]:
+    coolant = "miner_board_coolant_temperature_celsius"
+    pair = "max by (job, instance, miner)"
+    inlet, outlet = (of(coolant, f'position="{position}"') for position in ("inlet", "outlet"))
+    delta = f"{pair} ({outlet}) - {pair} ({inlet})"
+    air = named(of("miner_environment_temperature_celsius"), "site")
+    duty = chosen(of("miner_fan_duty_ratio"))
+    return [
+        lines(
+            "Air",
+            "Air at the miners that tell it: the mean of each site and place.",
+            [(f"avg by (site, position) ({air})", "{{site}} {{position}}")],
+            looks.CELSIUS,
+            width=8,
+        ),
+        lines(
+            "Water",
+            "Water at the boards of water-cooled miners: the hottest of each place.",
+            [(f"max by (position) ({chosen(of(coolant))})", "{{position}}")],
+            looks.CELSIUS,
+            width=8,
+        ),
+        lines(
+            "Water, outlet less inlet",
+            "The ten largest differences. A difference that grows means too little flow.",
+            [(f"topk(10, {named(delta)})", "{{name}}")],
+            looks.CELSIUS,
+            low=0,
+            width=8,
+            linked=True,
+        ),
+        lines(
+            "Fan drive",
+            "How hard fans are driven: the middle one and the hardest.",
+            [(f"quantile(0.5, {duty})", "middle"), (f"max({duty})", "hardest")],
+            looks.RATIO,
+            low=0,
+            high=1,
+            width=8,
+        ),
+        lines(
+            "Slowest fans",
+            "The ten slowest of the chosen miners; 0 is a fan that stands still.",
+            [(f"bottomk(10, {named(of('miner_fan_speed_rpm'))})", "{{name}} fan {{fan}}")],
+            looks.RPM,
+            low=0,
+            width=8,
+            linked=True,
+        ),
+        lines(
+            "Voltage at power supplies",
+            "Input of the power supplies above 80 V: the lowest and the highest, that is, the mains.",
+            [
+                (f"min({chosen(of('miner_psu_input_voltage_volts') + ' > 80')})", "lowest"),
+                (f"max({chosen(of('miner_psu_input_voltage_volts') + ' > 80')})", "highest"),
+            ],
+            looks.VOLTS,
+            width=8,
+        ),
+    ]
+
+
+def build() -> models.Dashboard:
+    """The dashboard."""
+    return dashboard(
+        "flockwatch-energy",
+        "Flockwatch / Energy, cooling and cost",
+        "What the miners draw, what it costs, what is saved, and how they are cooled.",
+        [
+            Row("Now", _now()),
+            Row("Used", _used()),
+            Row("Saved", _saved()),
+            Row("Cooling", _cooling()),
+        ],
+        [*variables.of_miners(), *variables.cost()],
+        alarm_matchers='job=~"$job", site=~"$site", miner=~"$miner"',
+        span="24h",
+    )
