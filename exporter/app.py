@@ -54,6 +54,7 @@ from exporter.web import MetricsListener
 from exporter.web_config import WebConfig, load_web_config
 from exporter.web_server import BoundedServer
 from onboarding_ui import create_app
+from onboarding_ui.api.bodies import LARGEST_BODY, TOO_LARGE
 
 log = logging.getLogger(__name__)
 
@@ -140,6 +141,8 @@ class App:
                 what="the web UI",
                 option="--ui.listen-address",
                 tls=None if tls is None else tls.context(),
+                largest_body=LARGEST_BODY,
+                too_large=TOO_LARGE,
             )
             ui.start(ui_addr.host, ui_addr.port)
             stack.callback(ui.stop)

@@ -70,6 +70,10 @@ class TakenError(UsageError):
         self.field = field
 
 
+class ChangedError(TakenError):
+    """Somebody else has changed it since it was read; nothing was done."""
+
+
 class ForbiddenError(UsageError):
     """Understood, and not allowed by the configuration or the one who asks."""
 

@@ -16,11 +16,11 @@ from urllib.parse import parse_qs, urlsplit
 
 from exporter import __version__
 from exporter.engine.fleet import FleetSnapshot
-from exporter.errors import FlockwatchError
+from exporter.errors import FlockwatchError, UsageError
 from exporter.metrics import negotiate
 from exporter.metrics.page import PageStore
 from exporter.metrics.selfmetrics import SelfMetrics
-from exporter.metrics.service_discovery import find_miner, target_groups
+from exporter.metrics.service_discovery import find_miner, parse_shard, target_groups
 from exporter.web_config import WebConfig, check_basic_auth
 from exporter.web_server import BoundedServer
 
@@ -129,8 +129,12 @@ class MetricsApp:
         pieces = self._pages.write(openmetrics, time.monotonic(), miner_id=found[0].id)
         return _exposition(environ, openmetrics, pieces)
 
-    def _targets(self, _: Environ) -> _Answer:
-        groups = negotiate.coalesced(target_groups(self._snapshot()))
+    def _targets(self, environ: Environ) -> _Answer:
+        try:
+            shard = parse_shard(_query(environ))
+        except UsageError as error:
+            return _text(http.HTTPStatus.BAD_REQUEST, str(error))
+        groups = negotiate.coalesced(target_groups(self._snapshot(), shard))
         return _Answer(http.HTTPStatus.OK, groups, "application/json")
 
     def _landing(self, _: Environ) -> _Answer:

@@ -30,6 +30,8 @@ STALL_SECONDS: Final = 10.0
 REQUEST_SECONDS: Final = 10.0
 ANSWER_SECONDS: Final = 120.0
 THREADS: Final = 8
+#: Bytes of a request's body, where nothing else is said.
+LARGEST_BODY: Final = 64 * 1024
 #: Connections that may wait for a thread; more get 503.
 WAITING: Final = 64
 
@@ -107,8 +109,31 @@ class _Writer:
         return len(data)
 
 
+class _Request(server.HTTPRequest):
+    """A request whose body is refused, where it is too large, in the words of the application."""
+
+    def simple_response(self, status: int | str, msg: str = "") -> None:
+        """As cheroot's, which has plain text for everything."""
+        refusal = self.server.too_large
+        if refusal is None or not str(status).startswith("413"):
+            super().simple_response(status, msg)
+            return
+        self.close_connection = True  # the body is not read
+        content_type, body = refusal
+        head = (
+            f"{self.server.protocol} 413 Content Too Large\r\nContent-Type: {content_type}\r\n"
+            f"Content-Length: {len(body)}\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n"
+        )
+        try:
+            self.conn.wfile.write(head.encode("ascii") + body)
+        except OSError as error:
+            log.debug("a client has left: %s", error)
+
+
 class _Connection(server.HTTPConnection):
     """A connection whose requests and answers have deadlines."""
+
+    RequestHandlerClass = _Request
 
     def __init__(self, owner: Any, sock: Any, _: Any = None) -> None:
         self._deadline = _Deadline()
@@ -137,7 +162,7 @@ class _Server(wsgi.Server):
 
     ConnectionClass = _Connection
     max_request_header_size = 32 * 1024
-    max_request_body_size = 64 * 1024
+    too_large: tuple[str, bytes] | None = None
 
     def bind(self, family: int, type: int, proto: int = 0) -> Any:  # noqa: A002 - cheroot's name
         """As cheroot's, but a socket that cannot be bound is closed."""
@@ -184,9 +209,22 @@ class BoundedServer:
         what: for messages ("the metrics listener").
         option: what changes the address, for messages ("--web.listen-address").
         tls: the TLS context, None for plain HTTP.
+        largest_body: of a request, in bytes; a larger one is refused unread.
+        too_large: content type and body of that refusal (413); None for plain text.
     """
 
-    def __init__(self, app: WsgiApp, *, what: str, option: str, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        app: WsgiApp,
+        *,
+        what: str,
+        option: str,
+        tls: ssl.SSLContext | None = None,
+        largest_body: int = LARGEST_BODY,
+        too_large: tuple[str, bytes] | None = None,
+    ) -> None:
+        self._largest_body = largest_body
+        self._too_large = too_large
         self._app = app
         self._what = what
         self._option = option
@@ -235,6 +273,8 @@ class BoundedServer:
             shutdown_timeout=2,
         )
         made.gateway = _Gateway
+        made.max_request_body_size = self._largest_body
+        made.too_large = self._too_large
         if self._tls is not None:
             made.ssl_adapter = _TlsAdapter(self._tls)
         return made

@@ -19,6 +19,7 @@ from onboarding_ui.views.audit import audit_pages
 from onboarding_ui.views.commands import commands_pages
 from onboarding_ui.views.devices import devices_pages
 from onboarding_ui.views.diagnostics import diagnostics_pages
+from onboarding_ui.views.driver_updates import driver_updates_pages
 from onboarding_ui.views.flock import flock_pages
 from onboarding_ui.views.manage import manage_pages
 from onboarding_ui.views.miner import miner_pages
@@ -47,6 +48,7 @@ _PAGES: Final = (
     manage_pages,
     settings_pages,
     access_pages,
+    driver_updates_pages,
     diagnostics_pages,
     commands_pages,
     audit_pages,

@@ -19,7 +19,7 @@ _UNITS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class NumberField:
-    """A number within the device's own bounds, all as text in `unit`, of which the API's value is `scale` times as much.
+    """A number within the device's own bounds; all are text in `unit`, and the API's value is `scale` times as much.
 
     Attributes:
         choices: the only values there are; empty where any between `least` and `most` will do.

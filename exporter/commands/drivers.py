@@ -34,19 +34,19 @@ _RESULT = {
 
 def list_drivers(options: argparse.Namespace) -> int:
     """``drivers list``: the drivers in use, and the files that were rejected (then status 1)."""
-    return _show(_ask(options, "list")["drivers"], "no driver is loaded")
+    return _show(options, _ask(options, "list")["drivers"], "no driver is loaded")
 
 
 def check_updates(options: argparse.Namespace) -> int:
     """``drivers check-updates``: those of which the program brings a newer one."""
     found = [driver for driver in _ask(options, "list")["drivers"] if driver["update_available"]]
-    _show(found, "every driver is up to date")
+    _show(options, found, "every driver is up to date")
     return 0
 
 
 def reload_drivers(options: argparse.Namespace) -> int:
     """``drivers reload``: have the running program load the files that changed."""
-    return _show(_ask(options, "reload", needs_program=True)["drivers"], "no driver is loaded")
+    return _show(options, _ask(options, "reload", needs_program=True)["drivers"], "no driver is loaded")
 
 
 def update_drivers(options: argparse.Namespace) -> int:
@@ -87,7 +87,7 @@ def _offline(folder: Path) -> DriversDoor:
     return DriversDoor(DriverFolder(folder), lambda: loaded[0], load)
 
 
-def _show(drivers: list[dict[str, Any]], nothing: str) -> int:
+def _show(options: argparse.Namespace, drivers: list[dict[str, Any]], nothing: str) -> int:
     if not drivers:
         sys.stdout.write(f"{nothing}\n")
         return 0
@@ -106,8 +106,9 @@ def _show(drivers: list[dict[str, Any]], nothing: str) -> int:
     terminal = Console()
     (terminal if terminal.is_terminal else Console(width=160)).print(table)
     faulty = [driver for driver in drivers if driver["error"] is not None]
+    folder = load_bench_settings(options.config_file).drivers.path
     for driver in faulty:
-        sys.stdout.write(f"rejected: {driver['error']}\n")
+        sys.stdout.write(f"rejected: {folder}/{driver['error']}\n")
     return 1 if faulty else 0
 
 

@@ -90,7 +90,8 @@ class Plan:
         reads: asked first; every one is required unless it is `optional`.
         check: raises `CommandRefused` with the device's words where the answers to the writes say no.
         confirm_reads: asked beside the status poll each time the effect is looked for.
-        confirmed: whether the effect is seen.
+        confirmed: whether the effect is seen. A `MinerError` is no effect yet (an answer may be cut short meanwhile).
+        visible: False where nothing tells of the effect afterwards: then the device's yes counts, and only that.
         limit_seconds: how long the effect is looked for before the command ends as unconfirmed.
         settle_seconds: time before the first look.
         goes_away: the device does not answer for a while: failed polls meanwhile are expected.
@@ -105,6 +106,7 @@ class Plan:
     limit_seconds: float = 30.0
     settle_seconds: float = 1.0
     goes_away: bool = False
+    visible: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,8 @@ class MinerRecord:
         id: the database's own integer.
         key: the label `miner` (MAC, ``serial:..``, ``port:..`` or provisional ``addr:<driver>:<address>``).
         name: given by a person, else the host name, else the model and key.
-        address: None while the miner is offline; `http_port` and `api_port` where it listens.
+        address: None while the miner is offline; `http_port` and `api_port` where it listens; `port` is the one
+            of them that its driver asks, None where it asks none (USB).
         labels: labels (site, rack, group) as sorted pairs; what a person gave the miner wins over the configuration.
         named: whether a person named it. `currency`, `chipset`, `location_notes`: what a person said of it.
         model_alias: row of the table `models`; None while its model was not read.
@@ -50,6 +51,7 @@ class MinerRecord:
     address: str | None = None
     http_port: int | None = None
     api_port: int | None = None
+    port: int | None = None
     labels: tuple[tuple[str, str], ...] = ()
     managed: bool = True
     enabled: bool = True

@@ -322,7 +322,7 @@ class Flock:
     def publish(self, miner: Miner) -> None:
         """Show the miner as it is now."""
         if self._miners.get(miner.row.id) is miner:
-            record = record_of(miner)
+            record = record_of(miner, self._port_of(miner.row))
             self.records[record.id] = record
             self._page.publish(record)
             for watcher in self.watchers:

@@ -73,8 +73,8 @@ def _unplugged(row: MinerRow) -> UsbRecord | None:
     return UsbRecord(UsbView(UsbStatus.INACTIVE, UsbState.NOT_CONNECTED, since))
 
 
-def record_of(miner: Miner) -> MinerRecord:
-    """The immutable record that the page, the UI and the API see."""
+def record_of(miner: Miner, port: int | None = None) -> MinerRecord:
+    """The immutable record that the page, the UI and the API see; `port` is the one that the driver asks."""
     row, state = miner.row, miner.state
     polled = row.managed and row.enabled
     reading: Reading | None = None
@@ -99,6 +99,7 @@ def record_of(miner: Miner) -> MinerRecord:
         address=row.address,
         http_port=row.http_port,
         api_port=row.api_port,
+        port=port,
         labels=tuple(sorted((row.labels if not row.own_labels else {**row.labels, **row.own_labels}).items())),
         managed=row.managed,
         enabled=row.enabled,

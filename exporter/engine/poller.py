@@ -48,6 +48,7 @@ class PollState:
         reason: of the last poll's failure, None after a success.
         blocked_until: `time.monotonic()` before which it is not polled.
         locked_until: the same for sign-ins only.
+        away_until: `time.monotonic()` until which a person's command explains that it does not answer.
     """
 
     identity: Identity
@@ -68,6 +69,7 @@ class PollState:
     auth_failed: bool = False
     blocked_until: float = 0.0
     locked_until: float = 0.0
+    away_until: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -437,7 +439,10 @@ class Poller:
         if state.up is not False:
             fault = error if isinstance(error, InternalError) and error.__cause__ is not None else None
             where = {"miner": self.name, "reason": error.reason}
-            log.warning("miner is gone: %s", error, exc_info=fault, extra=where)
+            expected = time.monotonic() < state.away_until
+            log.log(
+                logging.INFO if expected else logging.WARNING, "miner is gone: %s", error, exc_info=fault, extra=where
+            )
         state.up = False
         state.failures += 1
         state.reason = error.reason

@@ -131,7 +131,7 @@ class PasswordRow:
 class Credential:
     """A password to try on devices: by driver ("*" for all) and network (None for all), in the order of the list.
 
-    `id` is the place in the list, from 1; the table sets it.
+    `id` is set by the table and rises along the list; all are new whenever the list changes.
     """
 
     driver: str

@@ -64,24 +64,26 @@ class CredentialsTable(RowTable[Credential]):
         super().__init__("credentials", Credential, journal)
 
     def replace(self, credentials: Iterable[Credential]) -> tuple[Credential, ...]:
-        """Put a new list in the place of the old one.
+        """Put a new list in the place of the old one. The same list again changes nothing.
 
         Raises:
             TypeError, ValueError: a wrong value, for example a `cidr` that is no network. The old list stays.
         """
-        rows = {place: self._placed(place, credential) for place, credential in enumerate(credentials, start=1)}
         with self._journal.guard():
-            for place in sorted({*self._rows, *rows}):
-                row = rows.get(place)
-                if row != self._rows.get(place):
-                    self._put(place, row)
+            rows = tuple(self._numbered(row_id, one) for row_id, one in enumerate(credentials, start=self._next_id))
+            if rows != self.all():
+                for former in self.all():
+                    self._put(former.id, None)
+                # New ids for all: an id that somebody read before names no other password now.
+                for row in rows:
+                    self._put(self._new_id(), row)
             return self.all()
 
-    def _placed(self, place: int, credential: Credential) -> Credential:
+    def _numbered(self, row_id: int, credential: Credential) -> Credential:
         if credential.cidr is not None:
             ipaddress.ip_network(credential.cidr)
         return self._codec.make(
-            id=place,
+            id=row_id,
             driver=credential.driver,
             password=credential.password,
             cidr=credential.cidr,

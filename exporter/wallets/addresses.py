@@ -31,7 +31,7 @@ _CASHADDR_KINDS: Final = {0: KEY_HASH, 1: SCRIPT_HASH}
 _TOKEN_KINDS: Final = {2: KEY_HASH, 3: SCRIPT_HASH}
 
 _COPY_AGAIN: Final = "copy it again from your wallet"
-_CHECKSUM: Final = f"its checksum does not fit, so a character is wrong or missing; {_COPY_AGAIN}"
+_CHECKSUM: Final = f"has a checksum that does not fit, so a character is wrong or missing; {_COPY_AGAIN}"
 
 
 class AddressError(UsageError):

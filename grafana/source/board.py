@@ -77,11 +77,6 @@ def dashboard(
         for panel in row.panels:
             board = board.with_panel(panel)
     built = board.build()
-    # The SDK hides links and the switch of annotations in a menu unless told otherwise.
-    for link_shown in built.links or []:
-        link_shown.placement = None
-    for annotation in (built.annotations.list_val or []) if built.annotations else []:
-        annotation.placement = None
     for number, panel_or_row in enumerate(built.panels or [], 1):
         panel_or_row.id_val = number
     return built

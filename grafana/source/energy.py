@@ -223,12 +223,9 @@ def _cooling() -> list[Panel]:
             linked=True,
         ),
         lines(
-            "Voltage at power supplies",
-            "Input of the power supplies above 80 V: the lowest and the highest, that is, the mains.",
-            [
-                (f"min({chosen(of('miner_psu_input_voltage_volts') + ' > 80')})", "lowest"),
-                (f"max({chosen(of('miner_psu_input_voltage_volts') + ' > 80')})", "highest"),
-            ],
+            "Input of power supplies",
+            "The lowest input voltage of each model that tells it; a sag points at a cable or an overloaded supply.",
+            [(f"min by (model) ({named(of('miner_psu_input_voltage_volts'), 'model')})", "{{model}}")],
             looks.VOLTS,
             width=8,
         ),

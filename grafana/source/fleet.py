@@ -114,7 +114,7 @@ def _now() -> list[Panel]:
 def _courses() -> list[Panel]:
     return [
         lines(
-            "Hash rate",
+            "Hash rate over time",
             "Reported by the firmwares, expected at their settings, and credited by pools (an hour's mean).",
             [
                 (_sum("site:hashrate_hashes_per_second:sum"), "reported"),

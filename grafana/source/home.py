@@ -70,7 +70,7 @@ def _luck() -> list[Panel]:
             decimals=0,
         ),
         bars(
-            "Best share ever",
+            "Best share of each miner",
             "Of each miner, the best twenty.",
             f"sort_desc(topk(20, {_BY_NAME} ({named(of('miner_best_share_difficulty'))})))",
             "{{name}}",

@@ -86,7 +86,7 @@ def _who() -> list[Panel]:
 def _work() -> list[Panel]:
     return [
         lines(
-            "Hash rate",
+            "Hash rate over time",
             "Reported (shortest window), expected at the settings, the sticker's, and credited by pools (six hours).",
             [
                 (f"max({of('miner_hashrate_hashes_per_second')})", "reported"),
@@ -98,7 +98,7 @@ def _work() -> list[Panel]:
             low=0,
         ),
         lines(
-            "Power",
+            "Power and its limit",
             "Power that the firmware tells, and its limit.",
             [
                 (f"max({of('miner_power_watts')})", "power"),

@@ -98,7 +98,7 @@ def build() -> models.Dashboard:
             Row(
                 "Chosen miners",
                 [
-                    figure("Miners", "Miners that fit the choice above.", f"count({IDENTITY})", width=6),
+                    figure("Chosen miners", "Miners that fit the choice above.", f"count({IDENTITY})", width=6),
                     figure(
                         "Hash rate",
                         "What the chosen miners report together.",

@@ -44,7 +44,7 @@ def _waiting() -> list[Panel]:
             width=6,
         ),
         lines(
-            "New devices waiting",
+            "Waiting, by where they were found",
             "By where they were found.",
             [(f"sum by (source) (miner_exporter_devices_waiting{{{_JOB}}})", "{{source}}")],
             looks.COUNT,
@@ -58,7 +58,7 @@ def _waiting() -> list[Panel]:
             "{{driver}}, {{source}}",
         ),
         rows(
-            "Listed only",
+            "Known and not polled",
             "Miners that are known and not polled; switch them on in Flockwatch.",
             _listed(f"miner_managed{{{_JOB}}} == bool 0 > 0"),
             [NAME, ADDRESS, SITE_COLUMN],

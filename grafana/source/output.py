@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
@@ -21,10 +23,20 @@ _BUILDERS = {
 }
 
 
+def _shown(node: Any) -> Any:
+    """`node` without the SDK's default of hiding links and annotations in a menu."""
+    if isinstance(node, dict):
+        return {key: _shown(value) for key, value in node.items() if (key, value) != ("placement", "inControlsMenu")}
+    return [_shown(each) for each in node] if isinstance(node, list) else node
+
+
 def texts() -> dict[str, str]:
     """File name -> content."""
-    encoder = JSONEncoder(sort_keys=True, indent=2)
-    return {f"{name}.json": encoder.encode(build()) + "\n" for name, build in _BUILDERS.items()}
+    documents = {name: json.loads(JSONEncoder().encode(build())) for name, build in _BUILDERS.items()}
+    return {
+        f"{name}.json": json.dumps(_shown(document), sort_keys=True, indent=2, ensure_ascii=False) + "\n"
+        for name, document in documents.items()
+    }
 
 
 def write(folder: Path) -> None:

@@ -30,7 +30,12 @@ def _where() -> list[Panel]:
     rate = of("miner_hashrate_hashes_per_second")
     by_pool = f"({rate}) * {ON} group_right () max by (job, instance, miner, url) ({chosen(_ACTIVE)})"
     credited = f"2 ^ 32 * rate({of('miner_pool_share_difficulty_accepted_total')}[1h])"
-    backup = f"{_by_url(active_pool('miner_pool_priority'))} > 0"
+    # Where no priority is told, the first pool is the one numbered 0.
+    active, not_first = of("miner_pool_active"), of("miner_pool_active", 'pool!="0"')
+    backup = (
+        f"({active} == 1) and {_POOL} ({of('miner_pool_priority')} > 0)"
+        f" or ({not_first} == 1) unless {_POOL} {of('miner_pool_priority')}"
+    )
     return [
         bars("Miners at each pool", "By the pool in use.", f"sort_desc(count by (url) ({chosen(_ACTIVE)}))", "{{url}}"),
         bars(
@@ -52,8 +57,8 @@ def _where() -> list[Panel]:
         rows(
             "On a fallback pool",
             "Miners that do not mine at their first pool.",
-            _listed(backup, ", url"),
-            [NAME, SITE, Column("Pool", label="url"), Column("Its priority")],
+            _listed(_by_url(backup), ", url"),
+            [NAME, SITE, Column("Pool", label="url")],
             sort="Miner",
             descending=False,
             width=12,

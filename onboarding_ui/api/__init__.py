@@ -14,6 +14,7 @@ from onboarding_ui.api.bulk import bulk_api
 from onboarding_ui.api.commands import commands_api
 from onboarding_ui.api.devices import devices_api
 from onboarding_ui.api.document import Document, document_api
+from onboarding_ui.api.drivers import drivers_api
 from onboarding_ui.api.errors import in_api, register_errors
 from onboarding_ui.api.finite_json import FiniteJsonProvider
 from onboarding_ui.api.history import history_api
@@ -36,6 +37,7 @@ _PARTS: Final = (
     models_api,
     wallets_api,
     shares_api,
+    drivers_api,
     program_api,
     access_api,
 )

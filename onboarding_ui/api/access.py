@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Literal
+from typing import Final, Literal
 
 from flask import Response
 from flask_openapi3.blueprint import APIBlueprint
 from pydantic import BaseModel, Field, RootModel
 
 from exporter.engine.client import EngineApi
-from exporter.errors import FieldError
+from exporter.errors import ChangedError, FieldError
 from exporter.store.rows import Credential
 from exporter.store.secret import Secret
-from onboarding_ui.api.shapes import Answer, Body, Id, UnixTime, answers, blueprint, extras, made, nothing, told_all
+from onboarding_ui.api.shapes import (
+    LARGEST_ID,
+    Answer,
+    Body,
+    Id,
+    UnixTime,
+    answers,
+    blueprint,
+    extras,
+    made,
+    nothing,
+    told_all,
+)
 from onboarding_ui.auth.tokens import new_token
 
 
@@ -33,20 +45,27 @@ class CredentialsPut(Body):
 
     model_config = extras(
         example={
+            "version": 2,
             "credentials": [
                 {"id": 1, "driver": "vnish", "cidr": "10.1.0.0/22", "password": None},
                 {"driver": "antminer", "username": "root", "password": "a new one"},
-            ]
+            ],
         }
     )
 
     credentials: list[CredentialEntry] = Field(max_length=256)
+    version: int | None = Field(
+        None,
+        ge=0,
+        le=LARGEST_ID,
+        description="Of the list that was read: 409 where it is another one by now. Without it, whatever is there goes.",
+    )
 
 
 class CredentialAnswer(Answer):
     """A device password that is tried, without itself."""
 
-    id: int
+    id: int = Field(description="Until the list changes.")
     driver: str
     cidr: str | None
     username: str | None
@@ -57,6 +76,7 @@ class CredentialsAnswer(Answer):
     """Device passwords, in the order in which they are tried."""
 
     credentials: list[CredentialAnswer]
+    version: int = Field(description="Another one after each change, as are the ids.")
 
 
 class TokenPath(BaseModel):
@@ -95,19 +115,30 @@ class TokenAdd(Body):
     expires_at: UnixTime | None = Field(None, description="Null: until it is revoked.")
 
 
+_CHANGED: Final = "the list was changed since you read it, maybe by somebody else; load it again and repeat your change"
+
+
+def version_of(credentials: Sequence[Credential]) -> int:
+    """Tells the list from what it was and will be: every change gives new, higher ids. 0 for the empty list."""
+    return max((one.id for one in credentials), default=0)
+
+
 def merged(entries: Sequence[CredentialEntry], stored: Sequence[Credential]) -> list[Credential]:
     """The list with the stored passwords where an entry keeps its own.
 
     Raises:
-        FieldError: an entry has neither a password nor the id of one that is stored.
+        FieldError: an entry has neither a password nor an id.
+        ChangedError: an entry keeps the password of an id that is not in the list any more.
     """
     kept = {credential.id: credential.password for credential in stored}
     made_of = []
     for place, entry in enumerate(entries):
-        password = kept.get(entry.id or 0) if entry.password is None else Secret(entry.password)
-        if password is None:
+        if entry.password is None and entry.id is None:
             field = f"credentials.{place}.password"
             raise FieldError(f"{field}: is needed for a new entry; null keeps that of the entry named by id", field)
+        password = kept.get(entry.id or 0) if entry.password is None else Secret(entry.password)
+        if password is None:
+            raise ChangedError(_CHANGED, f"credentials.{place}.id")
         made_of.append(Credential(entry.driver, password, entry.cidr or None, entry.username or None))
     return made_of
 
@@ -118,7 +149,8 @@ def credentials_answer(credentials: Sequence[Credential]) -> Response:
         CredentialAnswer(id=one.id, driver=one.driver, cidr=one.cidr, username=one.username, password=None)
         for one in credentials
     ]
-    return made(CredentialsAnswer(credentials=listed).model_dump(mode="json"))
+    answer = CredentialsAnswer(credentials=listed, version=version_of(credentials))
+    return made(answer.model_dump(mode="json"))
 
 
 def access_api(engine: EngineApi) -> APIBlueprint:
@@ -130,11 +162,19 @@ def access_api(engine: EngineApi) -> APIBlueprint:
         """In the order in which they are tried; no password is shown."""
         return credentials_answer(engine.program.credentials())
 
-    @api.put("/settings/credentials", summary="Replace device passwords", responses=answers(CredentialsAnswer))
+    @api.put(
+        "/settings/credentials",
+        summary="Replace device passwords",
+        responses=answers(CredentialsAnswer, errors=(409,)),
+    )
     def put_credentials(body: CredentialsPut) -> Response:
         """Miners that refused their password are tried again."""
-        wanted = merged(body.credentials, engine.program.credentials())
-        return credentials_answer(engine.program.set_credentials(wanted))
+        stored = engine.program.credentials()
+        if body.version is not None and body.version != version_of(stored):
+            raise ChangedError(_CHANGED, "version")
+        wanted = merged(body.credentials, stored)
+        built_on_it = body.version is not None or any(entry.password is None for entry in body.credentials)
+        return credentials_answer(engine.program.set_credentials(wanted, stored if built_on_it else None))
 
     @api.get("/tokens", summary="List tokens", responses=answers(TokenList))
     def list_tokens() -> Response:

@@ -12,6 +12,9 @@ from onboarding_ui.api.errors import error_answer
 #: Of any request. The longest honest one is a list of device passwords.
 LARGEST_BODY: Final = 256 * 1024
 
+#: For the server in front, which refuses larger bodies unread: content type and body of the answer 413.
+TOO_LARGE: Final = ("application/json", b'{"error":"the body is too large","field":null}\n')
+
 _WITHOUT: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 

@@ -43,7 +43,7 @@ def chosen(engine: EngineApi, order: BulkOrder) -> tuple[int, ...]:
         raise FieldError("miners: say to whom with exactly one of miners, filter and all", "miners")
     if order.miners is not None:
         return tuple(dict.fromkeys(order.miners))
-    wanted = MinersFilter(managed=True) if order.filter is None else order.filter
+    wanted = order.filter or MinersFilter.model_validate({"managed": True})
     query = MinersQuery(**wanted.model_dump())
     ids = tuple(record.id for record in selected(engine.snapshot().miners, query, time.monotonic()))
     if not ids:

@@ -58,7 +58,7 @@ class MinerAnswer(Answer):
     miner_type: str = Field(description="The driver that polls it.")
     ip_address: str | None = Field(description="Null while it is offline.")
     mac_address: str | None
-    api_port: int | None
+    api_port: int | None = Field(description="Where its driver asks it; null for a miner on USB.")
     status: Status
     state: State | None
     managed: bool = Field(description="Whether it is polled.")

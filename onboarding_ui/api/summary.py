@@ -97,7 +97,7 @@ def miner_json(record: MinerRecord, wallets: Sequence[int] = (), monotonic: floa
         "miner_type": record.driver,
         "ip_address": record.address,
         "mac_address": identity.mac,
-        "api_port": record.api_port,
+        "api_port": record.port,
         "status": status(record, monotonic),
         "managed": record.managed,
         "enabled": record.enabled,

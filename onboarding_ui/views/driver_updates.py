@@ -61,9 +61,9 @@ def driver_row(status: DriverStatus) -> DriverRow:
 
 def _update_question(status: DriverStatus) -> str:
     return (
-        f"Put the program's {status.driver_type} {status.available_version} in place of your {status.file}? Its SHA-256 is"
-        f" {status.available_sha256}. Your file is kept beside it as {status.file}.previous, and one click goes back."
-        " Miners of this driver are polled anew; all others go on."
+        f"Put the program's {status.driver_type} {status.available_version} in place of your {status.file}?"
+        f" Its SHA-256 is {status.available_sha256}. Your file is kept beside it as {status.file}.previous, and one"
+        " click goes back. Miners of this driver are polled anew; all others go on."
     )
 
 
@@ -77,7 +77,9 @@ def _rollback_question(status: DriverStatus) -> str:
 
 def all_question(statuses: tuple[DriverStatus, ...]) -> str:
     """What is asked before everything is updated, with the version and the hash of each file."""
-    listed = "; ".join(f"{one.driver_type} {one.available_version} (SHA-256 {one.available_sha256})" for one in statuses)
+    listed = "; ".join(
+        f"{one.driver_type} {one.available_version} (SHA-256 {one.available_sha256})" for one in statuses
+    )
     return f"Put these in place of your files: {listed}? Each of yours is kept beside it."
 
 

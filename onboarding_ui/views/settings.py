@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
-
-from flask import Blueprint, current_app, render_template
+from flask import Blueprint, render_template
 
 from exporter.engine.client import EngineApi
+from onboarding_ui.api.access import version_of
 from onboarding_ui.credential_lists import EVERY_DRIVER, credential_views, kept
 from onboarding_ui.settings_text import setting_sections
-
-_DRIVER_PAGE: Final = "/settings/miner-driver-updates"
-
-
-def _has_page(path: str) -> bool:
-    return any(rule.rule.rstrip("/") == path for rule in current_app.url_map.iter_rules())
 
 
 def settings_pages(engine: EngineApi) -> Blueprint:
@@ -30,7 +23,6 @@ def settings_pages(engine: EngineApi) -> Blueprint:
             config_file=engine.program.config_file(),
             loaded=[driver for driver in drivers if driver.error is None],
             rejected=[driver for driver in drivers if driver.error is not None],
-            has_driver_page=_has_page(_DRIVER_PAGE),
         )
 
     @pages.get("/settings/credentials")
@@ -41,6 +33,7 @@ def settings_pages(engine: EngineApi) -> Blueprint:
             "credentials.html",
             views=credential_views(stored),
             kept=kept(stored),
+            version=version_of(stored),
             drivers=[(EVERY_DRIVER, "every driver"), *((name, name) for name in loaded)],
         )
 

@@ -5,6 +5,7 @@ from playwright.sync_api import expect
 
 from exporter.web_server import BoundedServer
 from onboarding_ui import create_app
+from onboarding_ui.api.bodies import LARGEST_BODY, TOO_LARGE
 from tests.browser.chromium import Window, chromium
 from tests.ui.fake_engine import FakeEngine
 
@@ -41,7 +42,7 @@ def engine():
 @pytest.fixture
 def served(engine):
     """The address of the web UI over `engine`, served as the program serves it."""
-    server = BoundedServer(create_app(engine), what="the web UI", option="none")
+    server = BoundedServer(create_app(engine), what="the web UI", option="none", largest_body=LARGEST_BODY, too_large=TOO_LARGE)
     server.start("127.0.0.1", 0)
     yield f"http://127.0.0.1:{server.port}"
     server.stop()

@@ -177,6 +177,26 @@ def test_a_driver_that_fails_while_confirming_ends_its_own_command():
     assert "ZeroDivisionError" in outcome.words
 
 
+def test_an_answer_that_is_cut_short_meanwhile_is_no_end():
+    told = iter([DecodeError("cut short"), None])
+
+    def confirmed(evidence):
+        error = next(told)
+        if error is not None:
+            raise error
+        return True
+
+    miner = ScriptedMiner(writes=[Answer(b"{}")], looks=[AFTER, AFTER])
+    assert run(miner, plan(confirmed=confirmed, limit_seconds=5.0)).state == "confirmed"
+
+
+def test_where_nothing_shows_the_effect_only_the_devices_yes_counts():
+    blind = plan(confirmed=lambda _: True, visible=False)
+    assert run(ScriptedMiner(writes=[Answer(b"{}")], looks=[AFTER]), blind).state == "confirmed"
+    outcome = run(ScriptedMiner(writes=[RequestTimeoutError("no answer")], looks=[AFTER]), blind)
+    assert (outcome.state, outcome.words) == ("failed", "no answer")
+
+
 CHANGE = HttpRequest("/settings", method="PATCH")
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -64,6 +65,14 @@ class ExampleDevice:
         return 404, {"ok": False, "message": "no such thing"}
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request, client_address):
+        if not isinstance(sys.exception(), ConnectionError):  # a scan connects and goes away
+            super().handle_error(request, client_address)
+
+
 @contextlib.contextmanager
 def example_device(address="127.0.0.1"):
     """Serve one; yields (device, "host:port")."""
@@ -82,13 +91,12 @@ def example_device(address="127.0.0.1"):
             self.end_headers()
             self.wfile.write(said)
 
-        do_POST = do_GET
+        do_POST = do_GET  # noqa: N815
 
         def log_message(self, *_):
             pass
 
-    with ThreadingHTTPServer((address, 0), Handler) as server:
-        server.daemon_threads = True
+    with _Server((address, 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:

@@ -100,7 +100,8 @@ class Simulator:
         self.base = base or free_base()
         self.udp_port = udp_port or free_port(socket.SOCK_DGRAM)
         self.process = Process(
-            sys.executable, "-m", "simulator", *([] if fleet is None else [fleet]), "--count", count, "--seed", seed, "--base", f"{self.base}.0",
+            sys.executable, "-m", "simulator", *([] if fleet is None else [fleet]),
+            "--count", count, "--seed", seed, "--base", f"{self.base}.0",
             "--udp-target", f"127.0.0.1:{self.udp_port}", "--control-port", 0, "--json",
         )  # fmt: skip
         self.described = json.loads(self.process.wait_for_line('"ready"'))

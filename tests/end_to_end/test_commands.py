@@ -166,14 +166,44 @@ def test_a_device_that_says_yes_and_changes_nothing_is_unconfirmed(flock):
     assert len(api.writes()) == 1
 
 
+def test_a_wrong_password_is_tried_once_and_no_command_tries_it_again(flock, tmp_path):
+    (tmp_path / "passwords.yml").write_text('- {driver: vnish, password: "wrong"}\n')
+    (tmp_path / "passwords.yml").chmod(0o600)
+    api = flock(
+        {"kind": "vnish", "model": "s21-1.3.4"},
+        count=1,
+        environment={"FLOCKWATCH_CREDENTIALS_FILE": str(tmp_path / "passwords.yml")},
+    )
+    ((address, miner_id),) = api.ids.items()
+
+    def tries():
+        return api.simulator.truth()[address]["failed_unlocks"]
+
+    wait_for(lambda: tries() == 1, "the one try")
+    for _ in range(3):
+        done = api("POST", f"/api/miners/{miner_id}/restart?wait=true").json()
+        assert done["state"] == "refused"
+        assert "password" in done["words"]
+    assert tries() == 1
+    assert api.writes() == []
+
+
+SOME_ORDERS = (
+    ("restart", {}),
+    ("pool", {"url": "stratum+tcp://pool.example:3333", "user": "u"}),
+    ("mode", {"mode": "eco"}),
+    ("tuning", {"frequency": 5e8}),
+    ("fan", {"duty": None}),
+)
+
+
 def test_where_control_is_off_the_whole_program_sends_no_write(flock):
     api = flock(
         {"kind": "bitaxe", "model": "gamma-2.15", "count": 2}, {"kind": "nerdqaxe"}, {"kind": "avalon", "model": "q"},
         count=4, more="control: {enabled: false}",
     )  # fmt: skip
     for miner_id in api.ids.values():
-        for name, body in (("restart", {}), ("pool", {"url": "stratum+tcp://a.example:1", "user": "u"}),
-                           ("mode", {"mode": "eco"}), ("tuning", {"frequency": 5e8}), ("fan", {"duty": None})):  # fmt: skip
+        for name, body in SOME_ORDERS:
             assert "control.enabled" in api("POST", f"/api/miners/{miner_id}/{name}", 403, json=body).json()["error"]
         offers = api("GET", f"/api/miners/{miner_id}/commands-offered").json()
         assert (offers["enabled"], offers["commands"]) == (False, [])

@@ -14,11 +14,12 @@ pytestmark = pytest.mark.timeout(180)
 ADDRESS = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"
 READS_OF_A_MINER = (
     "get_miner", "miner_details", "miner_info", "miner_configs", "miner_history", "miner_exchanges", "miner_commands",
-    "list_statuses",
+    "list_statuses", "offered_commands",
 )  # fmt: skip
 READS = (
     "list_miners", "list_scans", "list_devices", "list_models", "list_wallets", "list_pools", "list_shares",
     "export_shares", "health", "get_settings", "diagnostics", "miner_types", "list_credentials", "list_tokens",
+    "list_commands",
 )  # fmt: skip
 
 

@@ -138,6 +138,17 @@ def test_a_miner_that_goes_and_returns_is_logged_once_each(caplog):
         bench.poll(2)
     messages = [record.message.split(":")[0] for record in caplog.records]
     assert messages == ["miner is gone", "miner is back"]
+    assert caplog.records[0].levelno == logging.WARNING
+
+
+def test_a_miner_that_was_told_to_go_away_is_no_warning(caplog):
+    bench = Bench({**GOOD, "GET /status": RequestTimeoutError("silence")})
+    bench.state.away_until = time.monotonic() + 60.0
+    with caplog.at_level(logging.INFO, logger="exporter.engine.poller"):
+        bench.poll()
+    assert [(record.levelno, record.message.split(":")[0]) for record in caplog.records] == [
+        (logging.INFO, "miner is gone")
+    ]
 
 
 def test_failures_are_backed_off_and_bounded():

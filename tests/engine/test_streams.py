@@ -176,6 +176,17 @@ def test_replaced_drivers_hear_what_comes_next():
     assert [reading[3] for reading in ears.readings] == [15.0, 3.0]
 
 
+def test_who_is_heard_by_a_driver_that_stays_is_heard_on_in_the_same_stream():
+    talker = Talker()
+    ears = Ears(talker)
+    ears.streams.datagram(say(), at(1))
+    (before,) = ears.streams._senders.values()
+    ears.streams.use(driver_set(talker))
+    ears.streams.datagram(say(), at(1))
+    assert list(ears.streams._senders.values()) == [before]
+    assert len(ears.readings) == 2
+
+
 def test_the_port_is_opened_and_closed():
     async def story():
         ears = Ears(Talker())

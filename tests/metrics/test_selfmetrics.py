@@ -64,6 +64,17 @@ def test_polls_are_counted_from_begin_to_end():
     assert found['poll_duration_seconds_sum{driver="bitaxe"}'] == pytest.approx(99.05)
 
 
+def test_a_poll_that_was_given_up_is_in_flight_no_more_and_no_failure():
+    own = SelfMetrics()
+    own.poll_begun("bitaxe")
+    own.poll_dropped("bitaxe")
+    found = samples(own)
+    assert found["polls_in_flight"] == 0.0
+    assert found['polls_total{driver="bitaxe"}'] == 1.0
+    assert found['poll_duration_seconds_count{driver="bitaxe"}'] == 0.0
+    assert found['poll_failures_total{driver="bitaxe",reason="timeout"}'] == 0.0
+
+
 def test_an_unlisted_reason_is_counted_as_internal():
     own = SelfMetrics()
     own.poll_begun("x")

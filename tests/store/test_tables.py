@@ -250,6 +250,24 @@ def test_credentials_are_an_ordered_list(database, reopened):
     assert later.credentials.replace([]) == ()
 
 
+def test_the_id_of_a_credential_never_comes_to_mean_another_one(database, reopened):
+    first, second = Credential("vnish", Secret("one")), Credential("antminer", Secret("two"))
+
+    def ids(database):
+        return [credential.id for credential in database.credentials.all()]
+
+    database.credentials.replace([first, second])
+    assert ids(database) == [1, 2]
+    database.credentials.replace([first, second])  # nothing has changed
+    assert ids(database) == [1, 2]
+    assert database.credentials.replace([second, first]) == (second, first)
+    assert ids(database) == [3, 4]
+    database.credentials.replace([])
+    later = reopened()
+    assert later.credentials.replace([second, first]) == (second, first)
+    assert ids(later) == [5, 6]
+
+
 def test_settings_hold_any_json(database, reopened):
     values = {"a": {}, "b": [], "c": None, "d": 0, "e": False, "f": "", "g": {"nested": [1, {"x": None}]}, "h": 1.5}
     for key, value in values.items():

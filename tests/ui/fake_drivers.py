@@ -22,7 +22,10 @@ def status(driver_type: str, **changes: Any) -> DriverStatus:
 STATUSES = (
     status("antminer"),
     status("avalon", previous_version="1.0.0", previous_sha256="de" * 32),
-    status("bitaxe", version="1.0.0", source="user", sha256="cd" * 32, status="update-available", update_available=True),
+    status(
+        "bitaxe", version="1.0.0", source="user", sha256="cd" * 32, status="update-available", update_available=True,
+        previous_version="0.9.0", previous_sha256="dd" * 32,
+    ),
     status("cgminer", version="1.2.0", source="user", sha256="ce" * 32, status="own"),
     status(
         "goldshell", display_name=None, manufacturer=None, version=None, source=None, sha256=None, status="error",

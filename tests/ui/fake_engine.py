@@ -20,11 +20,12 @@ from exporter.engine.api.program import Check, DriverView
 from exporter.engine.api.scans import Scan
 from exporter.engine.fleet import FleetSnapshot, MinerRecord
 from exporter.engine.onboarding import CURRENCIES
-from exporter.errors import FieldError, FlockwatchError, ForbiddenError, TakenError, UnknownError
+from exporter.errors import ChangedError, FieldError, FlockwatchError, ForbiddenError, TakenError, UnknownError
 from exporter.model import Identity
 from exporter.store.rows import ApiToken, Credential, MinerCommand, MinerRow, ModelRow, UiSession
 from exporter.store.secret import Secret
 from tests.ui.fake_commands import FakeCommands
+from tests.ui.fake_drivers import FakeDrivers
 from tests.ui.fake_money import FakeShares, FakeWallets
 from tests.ui.fake_records import BTC_ADDRESS, MODELS, SEEN, Seed, flock, mac, seed
 
@@ -51,6 +52,7 @@ class FakeEngine:
         self.shares = FakeShares(self, empty=empty)
         self.history = FakeHistory(self)
         self.access = FakeAccess(self)
+        self.drivers = FakeDrivers(self, empty=empty)
         self.commands = FakeCommands(self, empty=empty)
         self.program = FakeProgram(self, settings or Settings(), empty=empty)
 
@@ -132,7 +134,7 @@ class FakeMiners:
         number = max(engine.rows, default=0) + 1
         made = seed(
             number, driver or "bitaxe", "Bitaxe", "Bitaxe Gamma 601", {"currency": None}, name=named or f"new {number}",
-            named=named is not None, address=address, api_port=port or 80, auto_discovered=False,
+            named=named is not None, address=address, port=port or 80, auto_discovered=False,
             identity=Identity(mac=mac(number), make="Bitaxe", model="Bitaxe Gamma 601"),
         )  # fmt: skip
         engine.records[number], engine.rows[number] = made.record, made.stored()
@@ -248,7 +250,7 @@ class FakeDevices:
             number, "nerdminer", "NerdMiner", "NerdMinerV2",
             {"currency": currency, "chipset": chipset, "location_notes": location_notes, "status": "Inactive"},
             name=name, key=device.miner, identity=Identity(serial=device.serial_number, make="NerdMiner"), address=None,
-            api_port=None, http_port=None, up=False, reading=None,
+            api_port=None, http_port=None, port=None, up=False, reading=None,
         )  # fmt: skip
         engine.records[number], engine.rows[number] = made.record, made.stored()
         self._waiting.remove(device)
@@ -449,6 +451,7 @@ class FakeProgram:
             Credential("antminer", Secret("hunter2-root"), None, "root", 2),
         )
         self._credentials: tuple[Credential, ...] = () if empty else stored
+        self._last_credential = len(self._credentials)
 
     def settings(self) -> Settings:
         return self._settings
@@ -488,8 +491,12 @@ class FakeProgram:
     def credentials(self) -> tuple[Credential, ...]:
         return self._credentials
 
-    def set_credentials(self, credentials: Sequence[Credential]) -> tuple[Credential, ...]:
+    def set_credentials(
+        self, credentials: Sequence[Credential], instead_of: Sequence[Credential] | None = None
+    ) -> tuple[Credential, ...]:
         self._engine.writes()
+        if instead_of is not None and instead_of != self._credentials:
+            raise ChangedError("somebody else has changed the list; load it again", "version")
         for place, one in enumerate(credentials):
             if one.driver not in (*DRIVERS, "*"):
                 raise FieldError(
@@ -499,7 +506,9 @@ class FakeProgram:
                 ipaddress.ip_network(one.cidr or "0.0.0.0/0")
             except ValueError:
                 raise FieldError(f"credentials.{place}.cidr: must be a network", f"credentials.{place}.cidr") from None
-        self._credentials = tuple(dataclasses.replace(one, id=place) for place, one in enumerate(credentials, 1))
+        first = self._last_credential + 1
+        self._credentials = tuple(dataclasses.replace(one, id=id_) for id_, one in enumerate(credentials, first))
+        self._last_credential += len(credentials)
         return self._credentials
 
     def write_error(self) -> str | None:

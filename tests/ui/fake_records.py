@@ -206,7 +206,8 @@ def seed(number: int, driver: str, make: str, model: str, row: dict[str, Any] | 
         "identity": Identity(mac(number), serial, make, model, make, "2.9.1", f"{driver}{number}"),
         "address": f"192.0.2.{number % 250 + 1}",
         "http_port": 80,
-        "api_port": 4028 if driver in ("avalon", "avalon_nano", "cgminer", "antminer") else 80,
+        "api_port": 4028,
+        "port": 4028 if driver in ("avalon", "avalon_nano", "cgminer", "antminer") else 80,
         "named": True,
         "up": True,
         "reading": small_reading(),
@@ -230,7 +231,7 @@ def flock() -> list[Seed]:
     """Twenty miners: healthy, troubled, unknown, retired and hostile ones."""
     hour_ago, gone = time.time() - 3600, {"up": False, "reading": None}
     identity = Identity(None, "A1B2C3", "NerdMiner", "NerdMinerV2", "NerdMiner", "1.8.3", None)
-    on_usb = {"identity": identity, "address": None, "http_port": None, "api_port": None}
+    on_usb = {"identity": identity, "address": None, "http_port": None, "api_port": None, "port": None}
     usb_row = {"pool_url": "public-pool.io:21496", "wallet_address": f"{BTC_ADDRESS}.desk", "nerdminer_vrs": "1.8.3"}
     config = '{"PoolUrl": "public-pool.io", "PoolPort": 21496, "PoolPassword": "<secret>"}'
     nerd = Reading(state=MinerState.MINING, hashrate=78_500.0, uptime=7200.0, pools=pools("desk", 12.0, 0.0)[:1])

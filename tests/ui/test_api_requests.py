@@ -559,14 +559,41 @@ def test_device_passwords_are_kept_and_never_shown(engine, api):
     assert answer.status_code == 200
     assert "hunter" not in answer.text
     stored = [(one.id, one.driver, one.password.reveal()) for one in engine.program.credentials()]
-    assert stored == [(1, "bitaxe", "hunter3"), (2, "antminer", "hunter2-root"), (3, "vnish", "hunter2-vnish")]
+    assert stored == [(3, "bitaxe", "hunter3"), (4, "antminer", "hunter2-root"), (5, "vnish", "hunter2-vnish")]
+    assert answer.json["version"] == 5
+
+
+@pytest.mark.parametrize("with_version", [True, False])
+def test_of_two_who_change_device_passwords_at_once_the_second_is_refused(engine, api, with_version):
+    """No password comes to stand for another driver, and none that was just stored is lost."""
+    seen = api.get("/api/settings/credentials").json
+    version = {"version": seen["version"]} if with_version else {}
+    first, second = seen["credentials"]
+    assert api.put("/api/settings/credentials", json={"credentials": [second, first], **version}).status_code == 200
+    stored = engine.program.credentials()
+    refused = api.put("/api/settings/credentials", json={"credentials": [second], **version})
+    assert "load it again" in error_of(refused, 409)["error"]
+    assert refused.json["field"] == ("version" if with_version else "credentials.0.id")
+    assert engine.program.credentials() is stored
+    assert [(one.driver, one.password.reveal()) for one in stored] == [
+        ("antminer", "hunter2-root"),
+        ("vnish", "hunter2-vnish"),
+    ]
+
+
+def test_a_list_of_device_passwords_that_somebody_else_began_is_not_emptied(engine, api):
+    api.put("/api/settings/credentials", json={"credentials": []})
+    assert api.get("/api/settings/credentials").json["version"] == 0
+    api.put("/api/settings/credentials", json={"version": 0, "credentials": [{"driver": "*", "password": "theirs"}]})
+    mine = {"version": 0, "credentials": [{"driver": "*", "password": "mine"}]}
+    error_of(api.put("/api/settings/credentials", json=mine), 409)
+    assert [one.password.reveal() for one in engine.program.credentials()] == ["theirs"]
 
 
 @pytest.mark.parametrize(
     ("entry", "field"),
     [
         ({"driver": "vnish"}, "credentials.0.password"),
-        ({"driver": "vnish", "id": 77, "password": None}, "credentials.0.password"),
         ({"driver": "nothing", "password": "x"}, "credentials.0.driver"),
         ({"driver": "vnish", "password": "x", "cidr": "nowhere"}, "credentials.0.cidr"),
         ({"driver": "vnish", "password": "x" * 257}, "credentials.0.password"),

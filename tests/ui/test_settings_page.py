@@ -125,6 +125,17 @@ def test_moving_and_deleting_keeps_each_password_with_its_entry(client, engine, 
     assert [(one.driver, one.password.reveal()) for one in engine.program.credentials()] == left
 
 
+def test_a_page_that_somebody_else_has_overtaken_changes_nothing(client, engine):
+    form_of_mine = page(client, "/settings/credentials").all("ol/li")
+    assert pressed(client, "Down", 0).status_code == 200
+    stored = engine.program.credentials()
+    for entry in form_of_mine:
+        for button in entry.iter("button"):
+            refused = client.put("/api/settings/credentials", json=json.loads(button.get("data-body")))
+            assert refused.status_code == 409
+    assert engine.program.credentials() is stored
+
+
 def test_adding_one_keeps_the_others(client, engine):
     form = page(client, "/settings/credentials").one("form[@data-api='PUT /api/settings/credentials']")
     entries = json.loads(form.find(".//input[@name='credentials']").get("value"))
@@ -132,7 +143,11 @@ def test_adding_one_keeps_the_others(client, engine):
     assert {f"credentials.2.{part}" for part in ("driver", "cidr", "username", "password")} < set(names)
     assert form.find(".//input[@name='credentials.2.password']").get("type") == "password"
     entries.append({"driver": "*", "cidr": None, "username": None, "password": "new one"})
-    assert client.put("/api/settings/credentials", json={"credentials": entries}).status_code == 200
+    version = form.find(".//input[@name='version']")
+    assert version.get("data-type") == "number"
+    sent = {"version": int(version.get("value")), "credentials": entries}
+    assert client.put("/api/settings/credentials", json=sent).status_code == 200
+    assert client.put("/api/settings/credentials", json=sent).status_code == 409  # the page is old by now
     passwords = [one.password.reveal() for one in engine.program.credentials()]
     assert passwords == ["hunter2-vnish", "hunter2-root", "new one"]
 

@@ -152,6 +152,7 @@ class AvalonCommands:
                 effect="The miner steers its fans by itself.",
                 writes=lambda _: (_set("fan-spd,-1"),),
                 confirmed=lambda _: True,
+                visible=False,
             )
         percent = round(float(duty) * 100)
         return Plan(

@@ -76,6 +76,7 @@ class AxeOsCommands:
             writes=lambda _: (Write(request),),
             check=lambda answers: _check_greeting(answers, request.key),
             confirmed=lambda _: True,
+            visible=False,
         )
 
     def tuning_reads(self, context: CommandContext) -> tuple[Request, ...]:

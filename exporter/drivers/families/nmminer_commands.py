@@ -67,6 +67,7 @@ class NMMinerCommands:
             effect="The miner flashes its screen and its light for a while.",
             writes=lambda _: (Write(nmaxe.FIND, repeatable=True),),
             confirmed=lambda _: True,
+            visible=False,
         )
 
     def tuning_reads(self, context: CommandContext) -> tuple[Request, ...]:

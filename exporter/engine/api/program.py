@@ -74,8 +74,18 @@ class ProgramApi(Protocol):
         """The ordered list of device passwords to try; `password` never leaves as text."""
         ...
 
-    def set_credentials(self, credentials: Sequence[Credential]) -> tuple[Credential, ...]:
-        """Put a new list in place; miners that refused their password are tried again. Raises `FieldError`."""
+    def set_credentials(
+        self, credentials: Sequence[Credential], instead_of: Sequence[Credential] | None = None
+    ) -> tuple[Credential, ...]:
+        """Put a new list in place; miners that refused their password are tried again.
+
+        Args:
+            instead_of: the list that `credentials` were made of; None replaces whatever is there.
+
+        Raises:
+            FieldError: an entry cannot be used.
+            ChangedError: another list than `instead_of` is stored by now.
+        """
         ...
 
     def write_error(self) -> str | None:

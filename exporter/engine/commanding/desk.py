@@ -161,6 +161,8 @@ class CommandDesk:
 
     async def _carry_out(self, job: _Job, run: CommandRun) -> None:
         outcome = Outcome("failed", "an error of the program; its log says more")
+        if job.plan.goes_away:
+            job.miner.state.away_until = time.monotonic() + job.plan.limit_seconds
         try:
             outcome = await Runner(job.device, job.driver, trusted=job.trusted).run(job.plan, job.context.reading)
         except asyncio.CancelledError:
@@ -169,6 +171,8 @@ class CommandDesk:
         finally:
             self._busy.discard(run.miner_id)
             self._shop.meter.command_ended(job.driver.driver_type, run.command, outcome.state)
+            where = {"miner": run.miner, "command": run.command, "who": run.who, "state": outcome.state}
+            log.info("command ended: %s", outcome.words or outcome.state, extra=where)
             await self.audit.end(run, outcome.state, outcome.words, summary(outcome.after))
             self._ended.pop(run.id).set()
 

@@ -70,7 +70,7 @@ class Device:
         if request.auth is Auth.API_KEY:
             await poller.ensure_key()
             if not poller.session.key_headers:
-                raise AuthError("there is no key to sign with: the device refused the password, or is locked for now")
+                raise AuthError(_why_no_key(poller))
         answer = await self._exchange.fetch(poller.session, request)
         # A refused key means that nothing was done: a new one is obtained once.
         if answer.status == 401 and request.auth is Auth.API_KEY and await poller.renew_key():
@@ -132,6 +132,12 @@ class Device:
                     await loop.sock_sendto(sock, request.body, (self._address, request.port))
                 except OSError as error:
                     raise Unreachable(f"{self._address}: {error.strerror or error}") from error
+
+
+def _why_no_key(poller: Poller) -> str:
+    if poller.state.auth_failed:
+        return "the device refused every known password; set its password to resume"
+    return "there is no API key for it: vnish_create_api_key is off, or the device takes no sign-in for now"
 
 
 def words_of(answer: Answer) -> str | None:

@@ -96,7 +96,10 @@ class Runner:
         return await self._device.write(write)
 
     async def _confirm(self, plan: Plan, before: Reading | None, doubt: str | None) -> Outcome:
+        if doubt is not None and not plan.visible:
+            return Outcome("failed", doubt)
         until = time.monotonic() + plan.limit_seconds
+        fault: str | None = None
         pause, went_away = _FIRST_PAUSE, False
         after: Reading | None = None
         await asyncio.sleep(min(plan.settle_seconds, plan.limit_seconds))
@@ -110,15 +113,18 @@ class Runner:
                 try:
                     if await self._call(plan.confirmed, Evidence(before, reading, answers, went_away)):
                         return Outcome("confirmed", None, after)
-                except MinerError as error:
+                    fault = None
+                except InternalError as error:
                     return Outcome("failed", str(error), after)
+                except MinerError as error:
+                    fault = str(error)  # an answer may be cut short while the device changes
             left = until - time.monotonic()
             if left <= 0.0:
                 break
             await asyncio.sleep(min(pause, left))
             pause = min(pause * 1.5, _LONGEST_PAUSE)
-        if doubt is not None:
-            return Outcome("failed", doubt, after)
+        if doubt is not None or fault is not None:
+            return Outcome("failed", doubt or fault, after)
         if reading is None:
             return Outcome("failed", f"the miner did not answer again within {plan.limit_seconds:g} s", after)
         words = f"the miner did not say no, and within {plan.limit_seconds:g} s the effect was not seen"

@@ -17,7 +17,7 @@ from exporter.drivers.loader import LoadedDriver, Rejected
 from exporter.engine.api.caller import EngineCaller
 from exporter.engine.api.program import Check, DriverView
 from exporter.engine.engine import Engine
-from exporter.errors import FieldError, ForbiddenError, UsageError
+from exporter.errors import ChangedError, FieldError, ForbiddenError, UsageError
 from exporter.store.backup import backup_bytes
 from exporter.store.rows import Credential
 
@@ -86,7 +86,9 @@ class ProgramDoor:
         """See `ProgramApi`."""
         return self._db.credentials.all()
 
-    def set_credentials(self, credentials: Sequence[Credential]) -> tuple[Credential, ...]:
+    def set_credentials(
+        self, credentials: Sequence[Credential], instead_of: Sequence[Credential] | None = None
+    ) -> tuple[Credential, ...]:
         """See `ProgramApi`."""
         if len(credentials) > _MOST_CREDENTIALS:
             raise FieldError(f"credentials: must be at most {_MOST_CREDENTIALS}; devices lock out", "credentials")
@@ -95,6 +97,8 @@ class ProgramDoor:
             _check(credential, f"credentials.{place}", known)
 
         async def change() -> tuple[Credential, ...]:
+            if instead_of is not None and _ids(instead_of) != _ids(self._db.credentials.all()):
+                raise ChangedError("the list was changed meanwhile, maybe by somebody else; load it again", "version")
             try:
                 rows = self._db.credentials.replace(credentials)
             except ValueError as error:
@@ -117,6 +121,10 @@ class ProgramDoor:
     def backup(self) -> bytes:
         """See `ProgramApi`."""
         return backup_bytes(self._db)
+
+
+def _ids(credentials: Sequence[Credential]) -> list[int]:
+    return [credential.id for credential in credentials]
 
 
 def _check(credential: Credential, place: str, known: Mapping[str, object]) -> None:

@@ -107,7 +107,7 @@ async function choicesOf(kind, command) {
 function wrong(place, error) {
   if (!(error instanceof ApiError)) throw error;
   const field = place === form ? fieldNamed(form, error.field) : null;
-  if (field && !field.disabled && !field.closest("[hidden]")) {
+  if (field && !field.matches(":disabled")) {
     const folded = field.closest("details");
     if (folded) folded.open = true;
     showError(field, error.message);

@@ -43,7 +43,7 @@ export function setPath(target, name, value) {
 export function collect(form) {
   const body = {};
   for (const field of form.elements) {
-    if (!field.name || field.disabled || field.type === "submit" || field.type === "button") continue;
+    if (!field.name || field.matches(":disabled") || field.type === "submit" || field.type === "button") continue;
     if (field.type === "radio" && !field.checked) continue;
     setPath(body, field.name, valueOf(field));
   }

@@ -1,5 +1,6 @@
 // What every page loads. Each module listens on the document, so that content that is refreshed needs no wiring.
 import "./theme.js";
+import "./drivers.js";
 import "./forms.js";
 import "./optimistic.js";
 import "./live.js";

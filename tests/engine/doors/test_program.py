@@ -9,7 +9,7 @@ import pytest
 from exporter.drivers.loader import DriverSet, Rejected
 from exporter.engine.api.caller import EngineCaller
 from exporter.engine.doors.program import Outside, ProgramDoor
-from exporter.errors import FieldError, ForbiddenError, UsageError
+from exporter.errors import ChangedError, FieldError, ForbiddenError, UsageError
 from exporter.store.rows import Credential
 from exporter.store.secret import Secret
 from tests.engine.bench import RigDriver, at, driver_set, mac, run
@@ -79,6 +79,20 @@ def test_device_passwords_are_kept_in_order_and_on_disk(with_door, tmp_path):
         with on_disk(bench, tmp_path) as stored:
             assert stored.credentials.all() == wanted
         assert await ask(door.set_credentials, ()) == ()
+
+    with_door(story)
+
+
+def test_a_list_made_of_one_that_is_gone_by_now_is_refused(with_door):
+    theirs, mine = (Credential("rig", Secret("theirs")),), (Credential("rig", Secret("mine")),)
+
+    async def story(_, door):
+        seen = door.credentials()
+        await ask(door.set_credentials, theirs, seen)
+        with pytest.raises(ChangedError, match="load it again"):
+            await ask(door.set_credentials, mine, seen)
+        assert door.credentials() == theirs
+        assert await ask(door.set_credentials, mine, door.credentials()) == mine
 
     with_door(story)
 

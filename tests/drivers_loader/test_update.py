@@ -1,0 +1,418 @@
+"""Updates and the way back: each file whole or not at all, the old one kept, the record right."""
+
+import errno
+import json
+import os
+import shutil
+
+import pytest
+
+from exporter.drivers import files
+from exporter.drivers.loader import load_drivers
+from exporter.drivers.update import DriverFolder
+from exporter.engine.doors.drivers import DriversDoor
+from exporter.errors import FieldError, StoreError, UnknownError, UsageError
+from tests.drivers_loader.conftest import changed, digest, driver_text
+
+OLD = driver_text(version="0.9.0", note="mine")
+NEW = driver_text()
+
+
+class Bench:
+    """A door over folders, with the drivers that a program would have in use."""
+
+    def __init__(self, folders):
+        self.folders = folders
+        self.loads = 0
+        self.load()
+        self.folder = DriverFolder(folders.user, folders.bundled)
+        self.door = DriversDoor(self.folder, lambda: self.loaded, self.load)
+
+    def load(self):
+        self.loads += 1
+        self.loaded = load_drivers(self.folders.user, bundled_folder=self.folders.bundled)
+
+    def status(self, driver_type="lamp"):
+        (found,) = [one for one in self.door.all() if one.driver_type == driver_type]
+        return found
+
+    def note(self):
+        return self.loaded.drivers["lamp"].note.text
+
+    def record(self):
+        return json.loads((self.folders.user / ".installed.json").read_text())["files"]
+
+    def text(self, name="lamp_driver.py"):
+        return (self.folders.user / name).read_text()
+
+    def contents(self):
+        return {path.name: path.read_bytes() for path in self.folders.user.iterdir()}
+
+
+@pytest.fixture
+def bench(folders):
+    return Bench(folders)
+
+
+@pytest.fixture
+def edited(bench):
+    """With an edited, older file of the user's in use."""
+    bench.folders.write("lamp_driver.py", OLD)
+    bench.door.reload()
+    return bench
+
+
+# --- how drivers stand ------------------------------------------------------------------------------------------
+
+
+def test_a_copy_is_up_to_date(bench):
+    one = bench.status()
+    assert (one.status, one.version, one.source, one.file) == ("up-to-date", "1.0.0", "bundled", "lamp_driver.py")
+    assert one.sha256 == one.available_sha256 == digest(NEW)
+    assert (one.update_available, one.previous_sha256, one.reload_needed, one.error) == (False, None, False, None)
+
+
+def test_an_older_file_has_an_update(edited):
+    one = edited.status()
+    assert (one.status, one.version, one.source) == ("update-available", "0.9.0", "user")
+    assert (one.available_version, one.available_sha256) == ("1.0.0", digest(NEW))
+    assert one.sha256 == digest(OLD)
+
+
+def test_an_edited_file_of_the_same_version_is_ones_own_until_the_original_changes(bench):
+    bench.folders.write("lamp_driver.py", driver_text(note="mine"))
+    bench.door.reload()
+    assert bench.status().status == "own"
+    bench.folders.bundle("lamp_driver.py", driver_text(note="mended"))
+    assert (bench.status().status, bench.status().update_available) == ("update-available", True)
+
+
+def test_a_driver_of_ones_own_has_nothing_to_update_to(bench):
+    bench.folders.write("torch_driver.py", driver_text("torch"))
+    bench.door.reload()
+    one = bench.status("torch")
+    assert (one.status, one.available_version, one.update_available) == ("own", None, False)
+    with pytest.raises(UnknownError, match="there are lamp"):
+        bench.door.update("torch")
+
+
+def test_what_lies_there_and_is_not_loaded_yet_is_told(bench):
+    bench.folders.write("lamp_driver.py", OLD)
+    bench.folders.write("torch_driver.py", driver_text("torch"))
+    assert bench.status().reload_needed
+    assert (bench.status("torch").version, bench.status("torch").reload_needed) == (None, True)
+    assert [one.reload_needed for one in bench.door.reload()] == [False, False]
+
+
+FAULTS = {
+    "syntax": ("class X(\n", 0o644, "syntax error"),
+    "metadata": (changed(OLD, manufacturer="pass"), 0o644, "manufacturer is missing"),
+    "interface": (changed(OLD, interface_version="interface_version = 2"), 0o644, "must be 1"),
+    "running": (OLD + "\n1 / 0\n", 0o644, "ZeroDivisionError"),
+    "others may write": (OLD, 0o664, "written by others"),
+}
+
+
+@pytest.mark.parametrize(("text", "mode", "words"), FAULTS.values(), ids=FAULTS)
+def test_a_file_that_cannot_be_used_is_an_error_and_the_bundled_one_serves(bench, text, mode, words):
+    bench.folders.write("lamp_driver.py", text, mode)
+    bench.door.reload()
+    one = bench.status()
+    assert (one.status, one.source, one.version, one.reload_needed) == ("error", "bundled", "1.0.0", False)
+    assert words in one.error
+    assert "Traceback" in one.traceback
+    assert bench.note() == "bundled"
+    done = bench.door.update("lamp")
+    assert (done.result, done.error, done.kept) == ("updated", None, "lamp_driver.py.previous")
+    assert bench.text("lamp_driver.py.previous") == text
+    assert bench.status().status == "up-to-date"
+
+
+def test_one_type_in_two_files_is_an_error_that_no_update_mends(bench):
+    bench.folders.write("lamp_driver.py", OLD)
+    bench.folders.write("my_driver.py", driver_text(note="other"))
+    bench.door.reload()
+    assert "2 files" in bench.status().error
+    before = bench.contents()
+    with pytest.raises(UsageError, match=r"lamp_driver\.py, my_driver\.py"):
+        bench.door.update("lamp")
+    assert bench.contents() == before
+
+
+# --- update -----------------------------------------------------------------------------------------------------
+
+
+def test_an_update_puts_ours_in_place_and_keeps_theirs(edited):
+    loads = edited.loads
+    done = edited.door.update("lamp", digest(NEW))
+    assert (done.result, done.version_before, done.version, done.sha256) == ("updated", "0.9.0", "1.0.0", digest(NEW))
+    assert (done.kept, done.error) == ("lamp_driver.py.previous", None)
+    assert (edited.text(), edited.text("lamp_driver.py.previous")) == (NEW, OLD)
+    assert (edited.note(), edited.loads) == ("bundled", loads + 1)
+    assert edited.record()["lamp_driver.py"] == digest(NEW)
+    one = edited.status()
+    assert (one.status, one.previous_version, one.previous_sha256) == ("up-to-date", "0.9.0", digest(OLD))
+
+
+def test_an_update_records_the_new_hash_so_that_the_file_follows_the_program_again(edited):
+    edited.folders.bundle("lamp_driver.py", driver_text(version="1.1.0", note="newer"))
+    edited.door.update("lamp")
+    assert edited.record()["lamp_driver.py"] == digest(driver_text(version="1.1.0", note="newer"))
+    newest = driver_text(version="1.2.0", note="newest")
+    edited.folders.bundle("lamp_driver.py", newest)
+    edited.load()
+    assert (edited.note(), edited.text()) == ("newest", newest)
+
+
+def test_what_is_up_to_date_stays_and_what_was_kept_with_it(edited):
+    edited.door.update("lamp")
+    before, loads = edited.contents(), edited.loads
+    done = edited.door.update("lamp")
+    assert (done.result, done.version, done.error) == ("unchanged", "1.0.0", None)
+    assert (edited.contents(), edited.loads) == (before, loads)
+
+
+def test_another_hash_than_was_shown_changes_nothing(edited):
+    before = edited.contents()
+    with pytest.raises(FieldError, match=digest(NEW)) as caught:
+        edited.door.update("lamp", "0" * 64)
+    assert caught.value.field == "sha256"
+    assert edited.contents() == before
+
+
+def test_a_file_under_another_name_is_kept_under_that_name(bench):
+    bench.folders.write("my_lamp_driver.py", OLD)
+    bench.door.reload()
+    assert bench.note() == "mine"
+    assert bench.door.update("lamp").kept == "my_lamp_driver.py.previous"
+    assert bench.note() == "bundled"
+    assert "my_lamp_driver.py" not in bench.folders.names()
+    assert bench.door.rollback("lamp").version == "0.9.0"
+    assert (bench.note(), bench.text("my_lamp_driver.py")) == ("mine", OLD)
+    assert "my_lamp_driver.py.previous" not in bench.folders.names()
+
+
+def test_a_file_of_another_driver_is_not_overwritten(bench):
+    (bench.folders.user / "lamp_driver.py").write_text(driver_text("torch"))
+    bench.folders.write("my_lamp_driver.py", OLD)
+    bench.door.reload()
+    before = bench.contents()
+    with pytest.raises(UsageError, match="holds driver torch"):
+        bench.door.update("lamp")
+    assert bench.contents() == before
+
+
+def test_a_folder_in_place_of_the_file_is_left_alone(bench):
+    (bench.folders.user / "lamp_driver.py").unlink()
+    (bench.folders.user / "lamp_driver.py").mkdir()
+    bench.door.reload()
+    with pytest.raises(UsageError, match="move it away"):
+        bench.door.update("lamp")
+    assert (bench.folders.user / "lamp_driver.py").is_dir()
+
+
+def test_a_folder_without_a_record_stays_ones_own(folders):
+    folders.write("lamp_driver.py", OLD)
+    bench = Bench(folders)
+    bench.door.update("lamp")
+    assert folders.names() == ["lamp_driver.py", "lamp_driver.py.previous"]
+    assert bench.note() == "bundled"
+
+
+@pytest.mark.parametrize("at", ["write", "fsync"])
+def test_a_full_disk_changes_nothing(edited, monkeypatch, at):
+    before = edited.contents()
+
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        if at == "fsync":
+            patch.setattr(files.os, "fsync", full)
+        else:
+            patch.setattr(files.os, "fchmod", full)
+        with pytest.raises(StoreError, match=r"lamp_driver\.py cannot be written: no space left"):
+            edited.door.update("lamp")
+    assert edited.contents() == before
+    assert edited.note() == "mine"
+
+
+def test_breaking_off_between_the_two_files_leaves_the_old_one_in_use(edited, monkeypatch):
+    real = os.replace
+
+    def fail_for_the_driver(source, target):
+        if str(target).endswith("lamp_driver.py"):
+            raise OSError(errno.EIO, "Input/output error")
+        real(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files.os, "replace", fail_for_the_driver)
+        with pytest.raises(StoreError):
+            edited.door.update("lamp")
+    assert (edited.text(), edited.text("lamp_driver.py.previous")) == (OLD, OLD)
+    assert not [name for name in edited.folders.names() if name.endswith(".tmp")]
+
+
+# --- all --------------------------------------------------------------------------------------------------------
+
+
+def test_all_updates_are_those_that_are_newer_and_one_failure_stops_no_other(edited, monkeypatch):
+    for name in ("torch", "candle", "flare"):
+        edited.folders.bundle(f"{name}_driver.py", driver_text(name))
+    edited.load()
+    edited.folders.write("torch_driver.py", driver_text("torch", version="0.1.0"))
+    edited.folders.write("candle_driver.py", driver_text("candle", note="own, no older"))
+    edited.folders.write("flare_driver.py", "class X(\n")
+    edited.door.reload()
+    assert [one.driver_type for one in edited.door.all() if one.update_available] == ["lamp", "torch"]
+    real = os.replace
+
+    def fail_for_the_lamp(source, target):
+        if "lamp_driver" in str(target):
+            raise OSError(errno.EACCES, "Permission denied")
+        real(source, target)
+
+    monkeypatch.setattr(files.os, "replace", fail_for_the_lamp)
+    failed, updated = edited.door.update_all()
+    assert (failed.driver_type, failed.result, failed.version_before) == ("lamp", "failed", "0.9.0")
+    assert "permission denied" in failed.error
+    assert (updated.driver_type, updated.result, updated.version) == ("torch", "updated", "1.0.0")
+    assert edited.note() == "mine"
+    assert edited.status("torch").source == "bundled"
+    assert edited.status("candle").status == "own"
+
+
+def test_a_broken_file_made_of_an_older_original_is_updated_too(bench):
+    bench.folders.write("lamp_driver.py", changed(NEW, interface_version="interface_version = 0"))
+    bench.folders.bundle("lamp_driver.py", driver_text(version="2.0.0", note="newer"))
+    bench.door.reload()
+    assert (bench.status().status, bench.status().update_available) == ("error", True)
+    assert [change.result for change in bench.door.update_all()] == ["updated"]
+    assert bench.note() == "newer"
+
+
+def test_nothing_to_update_loads_nothing(bench):
+    loads = bench.loads
+    assert bench.door.update_all() == ()
+    assert bench.loads == loads
+
+
+# --- the way back -----------------------------------------------------------------------------------------------
+
+
+def test_the_way_back_and_forth(edited):
+    edited.door.update("lamp")
+    record = edited.record()
+    back = edited.door.rollback("lamp", digest(OLD))
+    assert (back.result, back.version_before, back.version) == ("rolled-back", "1.0.0", "0.9.0")
+    assert (back.sha256, back.kept, back.error) == (digest(OLD), "lamp_driver.py.previous", None)
+    assert (edited.text(), edited.text("lamp_driver.py.previous")) == (OLD, NEW)
+    assert edited.note() == "mine"
+    assert edited.record() == record
+    edited.load()  # as the next start does: what a person went back to is not refreshed
+    assert (edited.note(), edited.text()) == ("mine", OLD)
+    assert edited.status().status == "update-available"
+    forth = edited.door.rollback("lamp")
+    assert (forth.version, edited.note(), edited.status().status) == ("1.0.0", "bundled", "up-to-date")
+
+
+def test_a_copy_that_followed_the_program_can_be_gone_back_to(bench):
+    newer = driver_text(version="1.1.0", note="newer")
+    bench.folders.bundle("lamp_driver.py", newer)
+    bench.load()
+    assert (bench.note(), bench.text("lamp_driver.py.previous")) == ("newer", NEW)
+    assert bench.door.rollback("lamp").version == "1.0.0"
+    bench.load()
+    assert (bench.note(), bench.text()) == ("bundled", NEW)
+    assert bench.status().source == "user"
+    bench.folders.bundle("lamp_driver.py", driver_text(version="1.2.0", note="newest"))
+    bench.load()
+    assert (bench.note(), bench.status().status) == ("bundled", "update-available")
+
+
+def test_without_a_kept_file_there_is_no_way_back(edited):
+    for name in ("lamp", "nobody"):
+        with pytest.raises(UnknownError, match="was kept"):
+            edited.door.rollback(name)
+
+
+def test_the_kept_file_must_be_the_one_that_was_shown(edited):
+    edited.door.update("lamp")
+    with pytest.raises(FieldError, match=digest(OLD)):
+        edited.door.rollback("lamp", digest(NEW))
+    assert edited.text() == NEW
+
+
+@pytest.mark.parametrize(
+    ("text", "mode", "words"),
+    [("class X(\n", 0o644, "syntax error"), (OLD, 0o666, "written by others")],
+)
+def test_a_kept_file_that_cannot_be_used_is_refused(bench, text, mode, words):
+    bench.folders.write("lamp_driver.py", text, mode)
+    bench.door.update("lamp")
+    before = bench.contents()
+    with pytest.raises(UsageError, match=words):
+        bench.door.rollback("lamp")
+    assert bench.contents() == before
+    assert (bench.folders.user / "lamp_driver.py.previous").stat().st_mode & 0o777 == mode
+
+
+def test_a_kept_file_that_fails_when_it_runs_is_told_and_the_bundled_one_serves(bench):
+    bench.folders.write("lamp_driver.py", OLD + "\n1 / 0\n")
+    bench.door.update("lamp")
+    done = bench.door.rollback("lamp")
+    assert done.result == "rolled-back"
+    assert "ZeroDivisionError" in done.error
+    assert bench.note() == "bundled"
+    assert bench.status().status == "error"
+
+
+def test_another_file_of_the_driver_is_in_the_way_of_the_way_back(edited):
+    edited.door.update("lamp")
+    edited.folders.write("my_driver.py", driver_text(note="other"))
+    with pytest.raises(UsageError, match=r"my_driver\.py holds driver lamp too"):
+        edited.door.rollback("lamp")
+
+
+def test_a_full_disk_on_the_way_back_changes_nothing(edited, monkeypatch):
+    edited.door.update("lamp")
+    before = edited.contents()
+
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(files.os, "fsync", full)
+    with pytest.raises(StoreError):
+        edited.door.rollback("lamp")
+    assert edited.contents() == before
+
+
+# --- loading again ----------------------------------------------------------------------------------------------
+
+
+def test_a_driver_whose_file_stayed_is_used_on(folders):
+    folders.bundle("torch_driver.py", driver_text("torch"))
+    first = load_drivers(folders.user, bundled_folder=folders.bundled)
+    folders.write("lamp_driver.py", OLD)
+    second = load_drivers(folders.user, bundled_folder=folders.bundled, before=first)
+    assert second.drivers["torch"] is first.drivers["torch"]
+    assert second.drivers["lamp"] is not first.drivers["lamp"]
+    third = load_drivers(folders.user, bundled_folder=folders.bundled, before=second)
+    assert third.drivers["lamp"] is second.drivers["lamp"]
+
+
+def test_looking_changes_no_folder(folders):
+    assert list(load_drivers(folders.user, bundled_folder=folders.bundled, refresh=False).drivers) == ["lamp"]
+    assert not folders.user.exists()
+    load_drivers(folders.user, bundled_folder=folders.bundled)
+    folders.bundle("lamp_driver.py", driver_text(version="1.1.0", note="newer"))
+    folders.bundle("torch_driver.py", driver_text("torch"))
+    before = {path.name: path.read_bytes() for path in folders.user.iterdir()}
+    found = load_drivers(folders.user, bundled_folder=folders.bundled, refresh=False)
+    assert (found.drivers["lamp"].note.text, sorted(found.drivers)) == ("newer", ["lamp", "torch"])
+    assert {path.name: path.read_bytes() for path in folders.user.iterdir()} == before
+
+
+def test_a_folder_that_is_gone_is_empty(bench):
+    shutil.rmtree(bench.folders.user)
+    assert [(one.driver_type, one.status, one.file) for one in bench.door.all()] == [("lamp", "up-to-date", None)]

@@ -1,0 +1,269 @@
+"""A flock with a bit of everything, the real program over it, and a real Prometheus with the shipped rules."""
+
+import contextlib
+import json
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import httpx
+import yaml
+
+from simulator.fleet import default_fleet
+from tests.end_to_end.programs import Process, Program, Simulator, free_base, free_port, wait_for
+from tests.stack.servers import PROMETHEUS, Alertmanager, Prometheus, Sink, quick_configuration
+from tests.wallets.pool_server import pool_server
+
+ADDRESS = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"
+#: One of each kind that is in the mix, and a third of a model: what is usual for a model needs three.
+KINDS = 32
+#: What a pool of ckpool's kind says of a wallet.
+STATISTICS = {
+    "hashrate1m": "1.2T",
+    "hashrate1hr": "1.1T",
+    "hashrate1d": "1T",
+    "workers": 2,
+    "bestshare": 5e6,
+    "shares": 9,
+}
+
+
+class BigFlock(Simulator):
+    """Miners of all kinds in two halls, one VNish outside the searched networks, and boards on USB."""
+
+    def __init__(self, folder):
+        self.base = free_base()
+        self.udp_port = free_port()
+        specs = [(spec.kind, spec.model) for spec in default_fleet(KINDS)] + [("bitaxe", "gamma-2.12")]
+        half = len(specs) // 2
+        places = [f"{self.base}.{number + 1 + (0 if number < half else 64 - half)}" for number in range(len(specs))]
+        rows = [
+            {"kind": kind, "model": model, "address": place} for (kind, model), place in zip(specs, places, strict=True)
+        ]
+        rows.append({"kind": "vnish", "model": "s19jpro-1.2.6", "address": f"{self.base}.200"})
+        (folder / "fleet.yml").write_text(yaml.safe_dump({"seed": 7, "devices": rows}))
+        self.process = Process(
+            sys.executable, "-m", "simulator", folder / "fleet.yml", "--udp-target", f"127.0.0.1:{self.udp_port}",
+            "--control-port", 0, "--json", "--serial", 2, "--serial-folder", folder / "usb", "--serial-speed", 20,
+        )  # fmt: skip
+        self.described = json.loads(self.process.wait_for_line('"ready"'))
+        *self.devices, self.behind_water = self.described["devices"]
+        self.boards = [board["path"] for board in self.described["serial"]]
+        self.control = f"http://127.0.0.1:{self.described['control_port']}/__sim__"
+        self.http_ports = sorted({device["http_port"] for device in self.devices if device["http_port"]})
+        self.api_ports = sorted({device["rpc_port"] for device in self.devices if device["rpc_port"]})
+
+
+@contextlib.contextmanager
+def water_cooled(simulator):
+    """A VNish with water at its boards and its first pool gone: the simulated one that nobody searches, seen through a
+    server that changes its answers. Yields the address; its port is that of the simulated one."""
+    back = simulator.behind_water
+    source = f"http://{back['address']}:{back['http_port']}"
+    client = httpx.Client(timeout=10)
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def handle(self):
+            with contextlib.suppress(ConnectionResetError):
+                super().handle()
+
+        def _pass_on(self):
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            kept = {
+                name: value for name, value in self.headers.items() if name.lower() not in ("host", "content-length")
+            }
+            answer = client.request(self.command, source + self.path, headers=kept, content=body)
+            content = answer.content
+            if self.path == "/api/v1/summary" and answer.status_code == 200:
+                content = json.dumps(_with_water(answer.json())).encode()
+            self.send_response(answer.status_code)
+            self.send_header("Content-Type", answer.headers.get("Content-Type", "application/json"))
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_GET = do_POST = do_DELETE = _pass_on  # noqa: N815 - the names that the library calls
+
+        def log_message(self, *_arguments):
+            """Say nothing."""
+
+    address = f"{simulator.base}.130"
+    server = ThreadingHTTPServer((address, back["http_port"]), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        yield address
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+        client.close()
+
+
+def _with_water(summary):
+    for number, chain in enumerate(summary["miner"]["chains"]):
+        chain |= {"inlet_water_temp": 31 + number, "outlet_water_temp": 44 + number}
+        chain["chip_statuses"] |= {"red": 2, "grey": chain["chip_statuses"]["grey"] - 2}
+    first, second, *_ = summary["miner"]["pools"]
+    first["status"], second["status"] = "offline", first["status"]
+    return summary
+
+
+class BigProgram(Program):
+    """The program over all of that."""
+
+    def configure(self, **settings):
+        super().configure(
+            subnets=", ".join(
+                f"{{cidr: {self.simulator.base}.{start}/26, labels: {{site: {site}, rack: {rack}, group: {group}}}}}"
+                for start, site, rack, group in (
+                    (0, "hall", "a1", "home"),
+                    (64, "barn", "b1", "farm"),
+                    (128, "tank", "w1", "farm"),
+                )
+            ),
+            **settings,
+        )
+        ports = ", ".join(self.simulator.boards)
+        text = self.configuration.read_text().replace("serial: {enabled: false}", f"serial: {{ports: [{ports}]}}")
+        self.configuration.write_text(text)
+
+    def api(self, method, path, **more):
+        return httpx.request(method, f"{self.ui}/api{path}", timeout=60, **more)
+
+    def miners(self):
+        """Every miner of the flock by its address (its name, where it has none)."""
+        listed = self.api("GET", "/miners?limit=500").raise_for_status().json()
+        return {miner["ip_address"] or miner["name"]: miner for miner in listed}
+
+
+def quick_rules(folder):
+    """The shipped rules, with alarms that need not hold before they fire."""
+    (folder / "rules").mkdir()
+    for path in (PROMETHEUS / "rules").glob("*.yml"):
+        document = yaml.safe_load(path.read_text())
+        for group in document["groups"]:
+            group.pop("interval", None)
+            for rule in group["rules"]:
+                rule.pop("for", None)
+        (folder / "rules" / path.name).write_text(yaml.safe_dump(document))
+
+
+@contextlib.contextmanager
+def stack(folder):
+    """Everything. Yields an object with simulator, program, prometheus and water (an address)."""
+    with contextlib.ExitStack() as ends:
+        simulator = BigFlock(folder)
+        ends.callback(simulator.stop)
+        water = ends.enter_context(water_cooled(simulator))
+        pool = ends.enter_context(pool_server())
+        pool.answers[f"/users/{ADDRESS}"] = STATISTICS
+        more = (
+            "metrics: {collectors: {chips: true}}\n"
+            f'pools: {{hosts: {{pool.example.com: {{adapter: ckpool_generic, url: "{pool.url}"}}}}}}\n'
+        )
+        program = BigProgram(folder, simulator, status=2, telemetry=2, discovery=5, more=more)
+        program.start()
+        ends.callback(program.stop)
+        sink = Sink()
+        ends.callback(sink.close)
+        alertmanager = Alertmanager(folder, quick_configuration(folder, sink))
+        ends.callback(alertmanager.stop)
+        prometheus = _prometheus(folder, program, alertmanager, ends.enter_context(store()))
+        ends.callback(prometheus.stop)
+        yield Stack(simulator, program, prometheus, water)
+
+
+@contextlib.contextmanager
+def store():
+    """Takes what Prometheus writes to a store, and forgets it; yields the address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_arguments):
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/write"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def _prometheus(folder, program, alertmanager, storage):
+    quick_rules(folder)
+    (folder / "prometheus.yml").write_text(
+        yaml.safe_dump(
+            {
+                "global": {"scrape_interval": "2s", "scrape_timeout": "2s", "evaluation_interval": "2s"},
+                "rule_files": ["rules/*.yml"],
+                "remote_write": [{"url": storage}],
+                "alerting": {"alertmanagers": [{"static_configs": [{"targets": [f"127.0.0.1:{alertmanager.port}"]}]}]},
+                "scrape_configs": [
+                    {
+                        "job_name": "flockwatch",
+                        "static_configs": [{"targets": [program.metrics.removeprefix("http://")]}],
+                    },
+                    {"job_name": "alertmanager", "static_configs": [{"targets": [f"127.0.0.1:{alertmanager.port}"]}]},
+                    # Its own port is known once it runs.
+                    {"job_name": "prometheus", "file_sd_configs": [{"files": [f"{folder}/self.yml"]}]},
+                ],
+            }
+        )
+    )
+    running = Prometheus(folder, folder / "prometheus.yml")
+    (folder / "self.new").write_text(yaml.safe_dump([{"targets": [f"127.0.0.1:{running.port}"]}]))
+    (folder / "self.new").rename(folder / "self.yml")
+    return running
+
+
+class Stack:
+    """What runs, and what can be done to it."""
+
+    def __init__(self, simulator, program, prometheus, water):
+        self.simulator, self.program, self.prometheus, self.water = simulator, program, prometheus, water
+
+    def settle(self):
+        """Wait until every device is known, and name the boards on USB."""
+        number = len(self.simulator.devices) + 1
+        self.program.until_found(number, 150)
+        wait_for(lambda: len(self._devices()) == len(self.simulator.boards), "the boards to wait for a name", 60)
+        for count, device in enumerate(self._devices()):
+            self.program.command("devices", "onboard", device["id"], "--name", f"Nerd {count}", "--currency", "BTC")
+        self.program.until_found(number + len(self.simulator.boards), 60)
+
+    def _devices(self):
+        return json.loads(self.program.command("devices", "list", "--json"))
+
+    def trouble(self):
+        """One of each fault that panels are about."""
+        of, post = self.simulator.of, self.simulator.post
+        post("mode", address=of("antminer", 0)["address"], hardware="board")
+        post("mode", address=of("vnish", 1)["address"], hardware="overheat")
+        post("mode", address=of("vnish", 0)["address"], pause=True)
+        post("fault", address=of("vnish", 2)["address"], fault="auth")
+        post("fault", address=of("bitaxe", 1)["address"], fault="truncated_json")
+        post("fault", address=of("bitaxe", 2)["address"], fault="vanish")
+        board = {"path": self.simulator.boards[1], "scenario": "dns_failure", "reset": True}
+        httpx.post(f"{self.simulator.control}/serial", json=board, timeout=10).raise_for_status()
+        miners = self.program.miners()
+        wallet = self.program.api("POST", "/wallets", json={"name": "Savings", "address": ADDRESS, "currency": "BTC"})
+        for kind in ("bitaxe", "nerdqaxe"):
+            miner = miners[of(kind)["address"]]["id"]
+            self.program.api("POST", f"/miners/{miner}/link-wallet?wallet_id={wallet.json()['id']}").raise_for_status()
+        first = miners[of("bitaxe")["address"]]["id"]
+        self.program.api("POST", f"/miners/{first}/identify", json={"on": True}).raise_for_status()
+        listed_only = miners[of("avalon")["address"]]["id"]
+        self.program.api("PATCH", f"/miners/{listed_only}", json={"managed": False}).raise_for_status()

@@ -1,0 +1,64 @@
+"""Bodies of requests over a real connection, as the program serves the web UI."""
+
+import http.client
+import json
+
+import pytest
+
+from exporter.web_server import BoundedServer
+from onboarding_ui import create_app
+from onboarding_ui.api.bodies import LARGEST_BODY, TOO_LARGE
+from tests.ui.fake_engine import FakeEngine
+
+
+@pytest.fixture
+def served():
+    server = BoundedServer(
+        create_app(FakeEngine()), what="the web UI", option="none", largest_body=LARGEST_BODY, too_large=TOO_LARGE
+    )
+    server.start("127.0.0.1", 0)
+    yield server.port
+    server.stop()
+
+
+def put(port, body, **headers):
+    """The status, the headers and the text of the answer to a list of device passwords."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    try:
+        headers = {"Content-Type": "application/json", **headers}
+        chunked = not isinstance(body, bytes)
+        connection.request("PUT", "/api/settings/credentials", body, headers, encode_chunked=chunked)
+        answer = connection.getresponse()
+        return answer.status, answer.headers, answer.read().decode()
+    finally:
+        connection.close()
+
+
+def passwords(count):
+    entries = [{"driver": "*", "username": "u" * 64, "password": "p" * 256} for _ in range(count)]
+    return json.dumps({"credentials": entries}).encode()
+
+
+def test_the_longest_list_of_passwords_is_taken(served):
+    body = passwords(256)
+    assert 64 * 1024 < len(body) < LARGEST_BODY
+    status, _, text = put(served, body)
+    assert status == 200
+    assert len(json.loads(text)["credentials"]) == 256
+
+
+@pytest.mark.parametrize("declared", [LARGEST_BODY + 1, 10**12])
+def test_a_longer_body_is_refused_unread_in_the_form_of_the_api(served, declared):
+    status, headers, text = put(served, b"{", **{"Content-Length": str(declared)})
+    assert status == 413
+    assert headers["Content-Type"] == "application/json"
+    assert headers["Connection"] == "close"
+    assert json.loads(text) == {"error": "the body is too large", "field": None}
+
+
+def test_a_body_in_pieces_has_the_same_bound(served):
+    status, _, text = put(served, iter([passwords(2)]))
+    assert status == 200
+    status, _, text = put(served, iter([b"{" + b" " * 65536] * 5))
+    assert status == 413
+    assert json.loads(text)["error"] == "the body is too large"
