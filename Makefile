@@ -26,6 +26,7 @@ bench: $(VENV)/.dev ## scan, poll and exposition figures, as ratios
 
 docs: $(VENV)/.dev ## write the generated documents anew
 	$(BIN)/python -m exporter.metrics.reference > docs/metrics.md
+	$(BIN)/python -m grafana.source
 
 clean: ## remove the virtual environment and what tools left
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info build

@@ -48,7 +48,7 @@ class Chart:
         lines: each an unbroken piece as the `points` of a polyline; `areas` the same down to the ground.
         dots: pieces of a single value, as (x, y).
         y_words: of the horizontal lines, from top to bottom, at equal distances. `x_words`: from left to right.
-        latest, lowest, highest: values as text.
+        latest, lowest, highest: values as text. `current`: whether `latest` is of now, or of before a hole at the end.
         description: the whole in one sentence, for those who do not see it.
     """
 
@@ -60,6 +60,7 @@ class Chart:
     y_words: tuple[str, ...]
     x_words: tuple[str, ...]
     latest: str
+    current: bool
     lowest: str
     highest: str
     description: str
@@ -72,13 +73,18 @@ def value_words(value: float, unit: str) -> str:
     return plain(value, unit, 0 if unit in ("", "rpm") else 1)
 
 
+def _longest_step(points: Sequence[Point], step: float) -> float:
+    """Seconds from one point to the next beyond which there is a hole; `step` as in `pieces`."""
+    steps = sorted(later[0] - earlier[0] for earlier, later in itertools.pairwise(points))
+    usual = steps[len(steps) // 2] if steps else 0.0
+    return step * _GAP_STEPS or usual * _GAP
+
+
 def pieces(points: Sequence[Point], step: float = 0.0) -> list[list[Point]]:
     """Points in order of time, cut where there is a hole; `step` is their distance in seconds, 0 where not known."""
     if not points:
         return []
-    steps = sorted(later[0] - earlier[0] for earlier, later in itertools.pairwise(points))
-    usual = steps[len(steps) // 2] if steps else 0.0
-    longest = step * _GAP_STEPS or usual * _GAP
+    longest = _longest_step(points, step)
     parts = [[points[0]]]
     for earlier, later in itertools.pairwise(points):
         if later[0] - earlier[0] > longest:
@@ -169,6 +175,7 @@ def chart_of(series: Series, now: float, seconds: float) -> Chart | None:
         y_words=axis_words(bottom, top, unit),
         x_words=_time_words(seconds),
         latest=last,
+        current=now - points[-1][0] <= _longest_step(points, series.step),
         lowest=low,
         highest=high,
         description=f"{title} over the last {duration(seconds)}: between {low} and {high}, last {last}{holes}.",

@@ -94,6 +94,8 @@ def _remedy(facts: Facts, network: SearchNetwork, neighbours: int) -> str:
 def _last_scan(facts: Facts) -> Check:
     title = "What did the last scan find?"
     scan = facts.last_scan
+    if not facts.settings.network.subnets:
+        return Check(_GROUP, title, OK, "No network is searched by itself; network.subnets is empty.")
     if scan is None:
         return Check(
             _GROUP, title, UNKNOWN, "No scan has ended since the start.", "Wait, or start one on the page Flock."

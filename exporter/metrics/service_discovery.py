@@ -62,9 +62,9 @@ def _whole_number(text: str) -> int | None:
 def target_groups(snapshot: FleetSnapshot, shard: Shard = WHOLE) -> Iterator[bytes]:
     """The document for http_sd in pieces: one group for each enabled and managed miner, whose target is its key.
 
-    Only the miners of `shard` are in it. Relabelling makes ``__param_target`` of the target and the exporter's own address of ``__address__``. What is
-    known of the miner comes as ``__meta_flockwatch_<name>``, its configured labels as
-    ``__meta_flockwatch_label_<name>``.
+    Only the miners of `shard` are in it. Relabelling makes ``__param_target`` of the target and the exporter's own
+    address of ``__address__``. What is known of the miner comes as ``__meta_flockwatch_<name>``, its configured labels
+    as ``__meta_flockwatch_label_<name>``.
     """
     separator = b"["
     for record in snapshot.miners:

@@ -197,7 +197,6 @@ def _chips() -> list[Panel]:
             [NAME, _BOARD, _CHIP, Column("Temperature", unit=looks.CELSIUS, steps=looks.CHIP)],
             sort="Temperature",
             width=8,
-            none=none,
         ),
         rows(
             "Slowest chips",
@@ -207,7 +206,6 @@ def _chips() -> list[Panel]:
             sort="Hash rate",
             descending=False,
             width=8,
-            none=none,
         ),
     ]
 

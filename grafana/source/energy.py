@@ -73,6 +73,7 @@ def _used() -> list[Panel]:
             f"sum({_ENERGY})",
             looks.WATT_HOURS,
             width=6,
+            height=6,
             trend=False,
         ),
         figure(
@@ -81,6 +82,7 @@ def _used() -> list[Panel]:
             f"sum({_ENERGY}) / 1000 * $price",
             looks.MONEY,
             width=6,
+            height=6,
             decimals=2,
             trend=False,
         ),

@@ -47,7 +47,7 @@ def _now() -> list[Panel]:
     return [
         figure(
             "Miners",
-            "Miners that are known and not retired, managed or listed only.",
+            "Miners that are managed; those that are retired or listed only do not count.",
             _sum("site:miners:count"),
         ),
         figure("Up", "Miners whose last poll succeeded.", _sum("site:miners_up:sum")),
@@ -186,7 +186,7 @@ _GROUP_COLUMNS = {
 }
 
 
-def _groups(level: str, matchers: str, head: str, description: str, width: int = 12) -> Panel:
+def _groups(level: str, matchers: str, head: str, description: str) -> Panel:
     def column(series: str) -> str:
         return f"max by ({level}) ({level}:{series}{{{matchers}}})"
 
@@ -196,7 +196,7 @@ def _groups(level: str, matchers: str, head: str, description: str, width: int =
         columns.append(Column(title, expression=expression, unit=unit, steps=steps))
     efficiency = f"1e12 * {column('energy_per_hash_joules:ratio')}"
     columns.append(Column("J/TH", expression=efficiency, unit=looks.EFFICIENCY, decimals=1))
-    return rows(f"By {level}", description, column("miners:count"), columns, sort="Miners", width=width)
+    return rows(f"By {level}", description, column("miners:count"), columns, sort="Miners", height=8)
 
 
 def _parts() -> list[Panel]:

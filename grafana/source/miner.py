@@ -8,7 +8,7 @@ from grafana.source import looks, variables
 from grafana.source.board import Row, dashboard
 from grafana.source.links import MINER_UID
 from grafana.source.panels import Panel, figure, lines, states
-from grafana.source.queries import IDENTITY_OF_MINER, MINER, active_pool, identity_table, named, of, state_code
+from grafana.source.queries import IDENTITY_OF_MINER, MINER, active_pool, identity_table, live, named, of, state_code
 from grafana.source.tables import ADDRESS, SITE, Column, rows
 from grafana.source.tables import MINER as NAME
 
@@ -52,7 +52,7 @@ def _who() -> list[Panel]:
         figure(
             "Of the expected",
             "Mean of 10 minutes over what is expected at the present settings.",
-            f"max({of('miner:hashrate:ratio10m')})",
+            f"max({live(of('miner:hashrate:ratio10m'))})",
             looks.RATIO,
             looks.OF_EXPECTED,
             decimals=1,

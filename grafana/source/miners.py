@@ -7,7 +7,7 @@ from grafana_foundation_sdk.models import dashboard as models
 from grafana.source import looks, variables
 from grafana.source.board import Row, dashboard
 from grafana.source.panels import Panel, figure, states
-from grafana.source.queries import IDENTITY, MINER, active_pool, identity_table, named, of, per_miner, state_code
+from grafana.source.queries import IDENTITY, MINER, active_pool, identity_table, live, named, of, per_miner, state_code
 from grafana.source.tables import ADDRESS, SITE, Column, rows
 from grafana.source.tables import MINER as NAME
 
@@ -30,7 +30,7 @@ def _table() -> Panel:
             Column("Hash rate", expression=per_miner(of("miner_hashrate_hashes_per_second")), unit=looks.HASHES),
             Column(
                 "Of expected",
-                expression=per_miner(of("miner:hashrate:ratio10m")),
+                expression=per_miner(live(of("miner:hashrate:ratio10m"))),
                 unit=looks.RATIO,
                 steps=looks.OF_EXPECTED,
                 decimals=0,
@@ -43,7 +43,7 @@ def _table() -> Panel:
             Column("Power", expression=per_miner(of("miner_power_watts")), unit=looks.WATTS),
             Column(
                 "J/TH",
-                expression=f"1e12 * {per_miner(of('miner:energy_per_hash_joules:avg10m'))}",
+                expression=f"1e12 * {per_miner(live(of('miner:energy_per_hash_joules:avg10m')))}",
                 unit=looks.EFFICIENCY,
                 decimals=1,
             ),
@@ -84,7 +84,6 @@ def _table() -> Panel:
         sort="Miner",
         descending=False,
         height=22,
-        none="no miner fits the choice above",
     )
 
 

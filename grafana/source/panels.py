@@ -55,6 +55,7 @@ def figure(
     steps: looks.Steps = looks.NEUTRAL,
     *,
     width: int = 4,
+    height: int = 4,
     mappings: list[models.ValueMapping] | None = None,
     decimals: int | None = None,
     legend: str = "",
@@ -68,7 +69,7 @@ def figure(
         .description(description)
         .datasource(SOURCE)
         .span(width)
-        .height(4)
+        .height(height)
         .with_target(target(expression, legend=legend) if trend else instant(expression, legend=legend))
         .unit(unit)
         .thresholds(looks.thresholds(steps))
@@ -108,6 +109,7 @@ def lines(
         .unit(unit)
         .line_width(1)
         .fill_opacity(30 if stacked else 5)
+        .color_scheme(builders.FieldColor().mode(models.FieldColorModeId.PALETTE_CLASSIC))
         .show_points(common.VisibilityMode.NEVER)
         .span_nulls(span_nulls=False)
         .legend(

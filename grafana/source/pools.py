@@ -231,7 +231,6 @@ def _wallets() -> list[Panel]:
             sort="Wallet",
             descending=False,
             width=12,
-            none="no wallet is tracked",
         ),
         lines(
             "Credited to wallets",
@@ -249,7 +248,6 @@ def _wallets() -> list[Panel]:
             sort="As linked",
             descending=False,
             height=7,
-            none="no miner is linked to a wallet",
         ),
     ]
 

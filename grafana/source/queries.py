@@ -51,6 +51,11 @@ def paged(expression: str) -> str:
     return f'label_replace({with_address}, "page", "$flockwatch/", "ip", "")'
 
 
+def live(expression: str) -> str:
+    """The series of miners that answer: means and rates of rules outlive the last answer by their window."""
+    return f"({expression}) and {ON} ({of('miner_up')} == 1)"
+
+
 def identity_table(labels: str, identity: str = IDENTITY) -> str:
     """One series a miner with `labels` of its identity: what the other columns of a table are merged to."""
     return paged(f"max by (miner, name, ip, {labels}) ({identity})")

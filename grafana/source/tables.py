@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from grafana_foundation_sdk.builders import common as shared
+from grafana_foundation_sdk.builders import dashboard as builders
 from grafana_foundation_sdk.builders import table
 from grafana_foundation_sdk.models import common
 from grafana_foundation_sdk.models import dashboard as models
@@ -69,7 +70,6 @@ def rows(
     descending: bool = True,
     width: int = 24,
     height: int = 9,
-    none: str = "none",
 ) -> Panel:
     """A table. `base` is the first query, whose rows there are; `sort` is the head of a column."""
     expressions = [base, *(column.expression for column in columns if column.expression is not None)]
@@ -81,7 +81,7 @@ def rows(
         .span(width)
         .height(height)
         .unit(looks.TEXT)
-        .no_value(none)
+        .color_scheme(builders.FieldColor().mode(models.FieldColorModeId.THRESHOLDS))
         .cell_height(common.TableCellHeight.SM)
         .filterable(filterable=True)
     )

@@ -58,7 +58,7 @@ class CredentialsPut(Body):
         None,
         ge=0,
         le=LARGEST_ID,
-        description="Of the list that was read: 409 where it is another one by now. Without it, whatever is there goes.",
+        description="Of the list that was read: 409 where it is another one by now. Without it, any list is replaced.",
     )
 
 

@@ -72,12 +72,15 @@ def devices_pages(engine: EngineApi) -> Blueprint:
     @pages.get("/devices")
     def devices() -> str:
         waiting = engine.devices.waiting()
-        unnamed = [record for record in engine.snapshot().miners if to_name(record)]
+        miners = engine.snapshot().miners
+        unnamed = [record for record in miners if to_name(record)]
         return render_template(
             "devices.html",
             cards=[waiting_card(device) for device in waiting if device.id is not None],
             held=[device for device in waiting if device.held],
             currencies=CURRENCIES,
+            anything=bool(miners),
+            usb_enabled=engine.program.settings().serial.enabled,
             unnamed=page_of(unnamed, asked_page(), _ON_A_PAGE),
         )
 

@@ -57,7 +57,7 @@ def flock_pages(engine: EngineApi) -> Blueprint:
 
     @pages.get("/")
     def flock() -> str:
-        snapshot = engine.snapshot()
+        snapshot, settings = engine.snapshot(), engine.program.settings()
         query = flock_query(request.args)
         rows = rows_of(snapshot.miners, query)
         page = page_of(rows, query.page, query.size)
@@ -72,6 +72,8 @@ def flock_pages(engine: EngineApi) -> Blueprint:
             group_totals=group_totals,
             totals=totals_of(rows),
             anything=bool(snapshot.miners),
+            network=settings.network,
+            search_seconds=settings.intervals.discovery_seconds,
             heads=[(*head, _aria_sort(query, head[0])) for head in _HEADS],
             seen=snapshot.seen,
             waiting=len(engine.devices.waiting()),

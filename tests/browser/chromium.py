@@ -50,7 +50,7 @@ class Window:
         self.context = browser.new_context(
             base_url=address, viewport=size, color_scheme=theme, reduced_motion="reduce", locale="en-GB"
         )
-        self.context.set_default_timeout(15_000)
+        self.context.set_default_timeout(30_000)
         self.page = self.context.new_page()
         self.page.on("console", self._heard)
         self.page.on("pageerror", lambda error: self.faults.append(str(error)))

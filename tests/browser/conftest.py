@@ -42,7 +42,9 @@ def engine():
 @pytest.fixture
 def served(engine):
     """The address of the web UI over `engine`, served as the program serves it."""
-    server = BoundedServer(create_app(engine), what="the web UI", option="none", largest_body=LARGEST_BODY, too_large=TOO_LARGE)
+    server = BoundedServer(
+        create_app(engine), what="the web UI", option="none", largest_body=LARGEST_BODY, too_large=TOO_LARGE
+    )
     server.start("127.0.0.1", 0)
     yield f"http://127.0.0.1:{server.port}"
     server.stop()

@@ -8,6 +8,7 @@ import pytest
 import exporter.drivers.bundled
 from exporter.drivers.api import Driver
 from exporter.drivers.conformance import check_driver, check_foreign
+from exporter.drivers.conformance_commands import check_commands
 from exporter.drivers.fixture import load_fixture
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
@@ -56,3 +57,9 @@ def test_leaves_the_devices_of_others_alone(driver_type):
         fault for fixture in others for fault in check_foreign(DRIVERS[driver_type], DRIVERS[fixture.driver], fixture)
     ]
     assert not faults
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: f"{path.parent.parent.name}-{path.parent.name}")
+def test_plans_of_commands_keep_the_contract(folder):
+    fixture = load_fixture(folder.parent)
+    assert check_commands(DRIVERS[fixture.driver], fixture) == []

@@ -164,7 +164,8 @@ def test_a_signal_ends_the_program_in_order(program, simulator, number):
     tables = json.loads((data / "flockwatch.json").read_text())
     assert len(tables["miners"]) == len(simulator.devices)
     assert all(row["last_seen"] for row in tables["miners"].values())
-    assert {path.name for path in data.iterdir()} == {"flockwatch.json", "flockwatch.json.lock", "miner_drivers"}
+    left = {path.name for path in data.iterdir()} - {"flockwatch.shares"}  # where a counter stepped meanwhile
+    assert left == {"flockwatch.json", "flockwatch.json.lock", "miner_drivers"}
 
 
 def test_signals_while_it_starts_are_no_accident(program):

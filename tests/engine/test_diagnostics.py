@@ -159,6 +159,7 @@ def test_auto_without_a_private_network():
     assert "network.subnets" in check.remedy
     wanted = Settings(network=Network(subnets=()))
     assert one(facts(networks=(), settings=wanted), "Is there a network to search?").state == "ok"
+    assert one(facts(networks=(), settings=wanted, last_scan=NOTHING_FOUND), "last scan").state == "ok"
 
 
 def test_the_last_scan_in_figures():

@@ -165,7 +165,7 @@ def stack(folder):
             "metrics: {collectors: {chips: true}}\n"
             f'pools: {{hosts: {{pool.example.com: {{adapter: ckpool_generic, url: "{pool.url}"}}}}}}\n'
         )
-        program = BigProgram(folder, simulator, status=2, telemetry=2, discovery=5, more=more)
+        program = BigProgram(folder, simulator, status=4, telemetry=4, discovery=10, more=more)
         program.start()
         ends.callback(program.stop)
         sink = Sink()

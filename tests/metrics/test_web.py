@@ -236,6 +236,14 @@ def test_targets_are_the_enabled_and_managed_miners(serve: Serve):
     assert "__meta_flockwatch_ip" not in groups[2]["labels"]
 
 
+def test_targets_come_in_parts(serve: Serve):
+    client = serve()
+    parts = [client.get(f"/sd?shard={number}&of=2").json() for number in range(2)]
+    assert sorted(str(group) for part in parts for group in part) == sorted(map(str, client.get("/sd").json()))
+    refused = client.get("/sd?shard=2&of=2")
+    assert (refused.status_code, refused.text) == (400, "give shard= once, with of=: the number of the part, 0 to 1\n")
+
+
 def test_no_targets_are_an_empty_list(program: Program):
     program.flock = ()
     status, headers, body = call(program.app(), "/sd")

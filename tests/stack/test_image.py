@@ -3,12 +3,15 @@
 import os
 import shutil
 import socket
+import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from tests.end_to_end.programs import ROOT, Process, free_port
-from tests.stack.image import debian_root, follow
+from tests.stack.image import debian_root, follow, instructions
 
 DOCKERFILE = ROOT / "Dockerfile"
 LARGEST_MIB = 260
@@ -17,6 +20,33 @@ wanted = pytest.mark.skipif(
     os.environ.get("FLOCKWATCH_TEST_IMAGE") != "1" or os.geteuid() != 0 or shutil.which("mmdebstrap") is None,
     reason="takes minutes and the Debian and Python archives: FLOCKWATCH_TEST_IMAGE=1 as root, with mmdebstrap",
 )
+
+
+def test_every_dependency_has_a_pinned_version_that_fits():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    pinned = {}
+    for line in (ROOT / "deploy/constraints.txt").read_text().splitlines():
+        if not line.startswith("#"):
+            name, version = line.split("==")
+            pinned[canonicalize_name(name)] = version
+    for text in (*project["dependencies"], *project["optional-dependencies"]["fast"]):
+        wanted = Requirement(text)
+        assert wanted.specifier.contains(pinned[canonicalize_name(wanted.name)]), text
+
+
+def test_the_image_takes_nothing_that_the_build_is_not_given():
+    """Every file that the Dockerfile copies is let through .dockerignore, and is there."""
+    let_through = {
+        line.removeprefix("!") for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")
+    }
+    copied = {
+        source
+        for word, rest in instructions(DOCKERFILE.read_text())
+        if word == "COPY" and not rest.startswith("--from=")
+        for source in rest.split()[:-1]
+    }
+    assert copied == let_through
+    assert all((ROOT / each).exists() for each in copied)
 
 
 @pytest.fixture(scope="module")

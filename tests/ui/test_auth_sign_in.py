@@ -297,7 +297,7 @@ def test_a_bad_first_password_is_explained_beside_its_field_and_the_link_stays()
     site.engine.fault = StoreError("the disk is full")
     full = site.form(link, "/set-password", password=PASSWORD, repeated=PASSWORD)
     assert full.status_code == 503
-    assert "the disk is full" in full.get_data(as_text=True)
+    assert "The disk is full" in full.get_data(as_text=True)
     site.engine.fault = None
     assert site.form(link, "/set-password", password=PASSWORD, repeated=PASSWORD).status_code == 303
 

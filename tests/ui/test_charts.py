@@ -37,6 +37,15 @@ def test_a_chart_spans_its_range_and_its_values():
     assert len(chart.x_words) == len(chart.y_words) == 5
 
 
+def test_a_value_from_before_a_hole_at_the_end_is_not_called_that_of_now():
+    told = series([1.0] * 20)
+    assert chart_of(told, NOW, 600.0).current
+    assert chart_of(told, NOW + 30.0, 600.0).current
+    assert not chart_of(told, NOW + 60.0, 600.0).current
+    by_minutes = Series(told.name, told.unit, told.points, step=60.0)
+    assert chart_of(by_minutes, NOW + 60.0, 600.0).current
+
+
 def test_a_gap_stays_a_gap():
     values = [1.0e12] * 20 + [None] * 12 + [1.1e12] * 20 + [None] * 8 + [1.2e12]
     chart = chart_of(series(values), NOW, 3600.0)

@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 
+from exporter.config import Serial, Settings
 from exporter.engine.api.devices import WaitingDevice
 from onboarding_ui import create_app
 from onboarding_ui.views.devices import steps, to_name
@@ -128,7 +129,22 @@ def test_many_miners_come_in_pages(client, engine):
 def test_nothing_waits():
     markup = page(create_app(FakeEngine(empty=True)).test_client(), "/devices")
     assert "No board waits" in text_of(markup.one("main"))
-    assert "Every miner has a name and a currency" in text_of(markup.one("main"))
+    assert "Plug a NerdMiner" in text_of(markup.one("main"))
+    assert "No miner waits" in text_of(markup.one("main"))
+
+
+def test_a_flock_that_is_named_has_no_miner_that_waits(client, engine):
+    for record in engine.snapshot().miners:
+        engine.publish(dataclasses.replace(record, named=True, currency="BTC"))
+    assert "Every miner has a name and a currency" in text_of(page(client, "/devices").one("main"))
+
+
+def test_boards_that_are_not_watched_are_not_promised():
+    settings = Settings(serial=Serial(enabled=False))
+    client = create_app(FakeEngine(empty=True, settings=settings)).test_client()
+    text = text_of(page(client, "/devices").one("main"))
+    assert "serial.enabled in targets.yml is false" in text
+    assert "Plug a NerdMiner" not in text
 
 
 def test_a_hostile_board_stays_harmless(client, engine):

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from exporter.config import Network, Settings
 from exporter.model import Board, Identity, MinerState, Pool, Reading
 from exporter.model_usb import UsbState
 from onboarding_ui import create_app
@@ -147,7 +148,15 @@ def test_the_panel_of_a_row_shows_fans_and_boards(client):
 def test_an_empty_flock_says_what_to_look_at():
     text = create_app(FakeEngine(empty=True)).test_client().get("/").text
     assert "No miner has been found yet" in text
-    assert "4028" in text
+    assert "every 30 s" in text
+    assert "80, 4028" in text
+
+
+def test_an_empty_flock_without_a_network_says_so():
+    settings = Settings(network=Network(subnets=()))
+    text = create_app(FakeEngine(empty=True, settings=settings)).test_client().get("/").text
+    assert "No network is searched" in text
+    assert "A search runs" not in text
 
 
 def test_hosts_without_a_driver_and_waiting_boards_are_told(client):

@@ -79,6 +79,8 @@ def test_an_expired_reading_is_not_shown(engine, own):
     markup = page(own, "/miners/1")
     assert "No live figures" in text_of(section(markup, "figures"))
     assert "1.07 TH/s" not in text_of(section(markup, "figures"))
+    assert " now " not in text_of(section(markup, "history")).replace("min now", "")
+    assert "Hash rate last" in text_of(section(markup, "history"))
 
 
 def test_boards_fans_and_power_supply(client):

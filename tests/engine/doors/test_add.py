@@ -43,7 +43,9 @@ def test_a_miner_that_answers_is_identified_polled_and_on_disk(adding, tmp_path)
         with on_disk(bench, tmp_path) as stored:
             assert stored.miners.get(row.id) == row
         await bench.settle()
-        assert bench.record(mac(1)).reading.hashrate == 5.0
+        record = bench.record(mac(1))
+        assert record.reading.hashrate == 5.0
+        assert record.port == record.http_port != record.api_port  # its driver speaks HTTP
 
     adding(story)
 
