@@ -142,16 +142,16 @@ class Poller:
         if self._task is None and not self._stopped:
             self._schedule(0.0)
 
-    async def poll_now(self, *, telemetry: bool = True, verify: bool = False) -> None:
+    async def poll_now(self, *, telemetry: bool = True, anew: bool = False, verify: bool = False) -> None:
         """Poll and wait for the end of it; with `telemetry` the slow loop's part as well, due or not.
 
         Args:
-            verify: ask who is there first, in a new poll also where one is under way.
+            anew: in a new poll also where one is under way, which may have asked before.
+            verify: ask who is there first, anew.
         """
-        if verify:
-            if self._task is not None:
-                await asyncio.wait((self._task,))
-            self.state.verify_identity = True
+        if (anew or verify) and self._task is not None:
+            await asyncio.wait((self._task,))
+        self.state.verify_identity = self.state.verify_identity or verify
         if telemetry:
             self.state.telemetry_due = 0.0
         if self._task is None:

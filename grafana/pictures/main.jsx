@@ -52,7 +52,7 @@ function shown(field, title) {
 }
 
 function Body({ panel, frames, width, height, range }) {
-  if (!frames.length && panel.type !== "timeseries") return <div className="elsewhere">{panel.fieldConfig.defaults.noValue}</div>;
+  if (!frames.length) return <div className="elsewhere">No data</div>;
   const [first] = values(frames);
   switch (panel.type) {
     case "stat": {

@@ -28,6 +28,8 @@ FROM_NOW: Final = "dateTimeFromNow"
 BYTES: Final = "bytes"
 DBM: Final = "dBm"
 COUNT: Final = "short"
+#: K, M, G, T as miners and pools write it.
+DIFFICULTY: Final = "sishort"
 PER_SECOND: Final = "cps"
 BOOL: Final = "bool_yes_no"
 PLAIN: Final = "none"

@@ -29,6 +29,7 @@ def _who() -> list[Panel]:
                 Column("Key", label="miner", width=160),
                 SITE,
                 Column("Rack", label="rack", width=80),
+                Column("Group", label="group", width=80),
                 Column("Make", label="make"),
                 Column("Model", label="model"),
                 Column("Firmware", label="firmware"),
@@ -285,7 +286,7 @@ def _pools() -> list[Panel]:
                 Column("Priority", expression=by_pool("miner_pool_priority")),
                 Column("Up", expression=by_pool("miner_pool_up"), mappings=looks.UP_WORDS),
                 Column("In use", expression=by_pool("miner_pool_active"), mappings=looks.YES_WORDS),
-                Column("Difficulty", expression=by_pool("miner_pool_difficulty")),
+                Column("Difficulty", expression=by_pool("miner_pool_difficulty"), unit=looks.DIFFICULTY),
                 Column("Accepted", expression=by_pool("miner_pool_shares_accepted_total")),
                 Column("Rejected", expression=by_pool("miner_pool_shares_rejected_total")),
                 Column("Stale", expression=by_pool("miner_pool_shares_stale_total")),
@@ -294,9 +295,7 @@ def _pools() -> list[Panel]:
                     expression=f"1000 * {by_pool('miner_pool_last_share_timestamp_seconds')}",
                     unit=looks.FROM_NOW,
                 ),
-                Column(
-                    "Answers in", expression=by_pool("miner_pool_response_time_seconds"), unit=looks.SECONDS, decimals=3
-                ),
+                Column("Answers in", expression=by_pool("miner_pool_response_time_seconds"), unit=looks.SECONDS),
             ],
             sort="Pool",
             descending=False,
@@ -331,7 +330,7 @@ def _pools() -> list[Panel]:
                 (f"max({of('miner_best_share_difficulty')})", "ever"),
                 (f"max({of('miner_session_best_share_difficulty')})", "since the start"),
             ],
-            looks.COUNT,
+            looks.DIFFICULTY,
             width=8,
         ),
     ]

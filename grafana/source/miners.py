@@ -67,7 +67,7 @@ def _table() -> Panel:
                 steps=looks.REJECTS,
                 decimals=2,
             ),
-            Column("Best share", expression=per_miner(of("miner_best_share_difficulty"))),
+            Column("Best share", expression=per_miner(of("miner_best_share_difficulty")), unit=looks.DIFFICULTY),
             Column("Pool", label="url", expression=_POOL, width=170),
             Column("Uptime", expression=per_miner(of("miner_uptime_seconds")), unit=looks.DURATION, width=120),
             Column(

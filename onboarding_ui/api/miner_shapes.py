@@ -133,7 +133,7 @@ class MinerChange(Body):
     labels: LabelChanges = Field(default_factory=LabelChanges)
     muted_until: UnixTime | None = Field(None, description="No alarms until then; null ends that.")
     unlock_pass: str | None = Field(
-        None, max_length=256, description="The device's password from now on; it is never shown. Null forgets it."
+        None, max_length=256, description="The device's password from now on; never shown. Null or empty forgets it."
     )
     username: str | None = Field(None, max_length=64, description="Goes with unlock_pass.")
 

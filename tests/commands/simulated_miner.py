@@ -41,7 +41,7 @@ class QuickPoller:
     async def ask(self, requests):
         return await self._exchange.ask(self.session, requests)
 
-    async def poll_now(self):
+    async def poll_now(self, *, anew=False):
         driver, context = self._driver, self.decode
         try:
             status = driver.decode_status(await self.ask(driver.status_requests(context)), context)

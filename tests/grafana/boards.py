@@ -104,6 +104,25 @@ def column(name, document, title, head):
     return next(asked for asked in queries(name, document) if (asked.place, asked.ref) == (title, ref))
 
 
+def strays(document, asked, found):
+    """Labels of a table's query that would stand in it as columns nobody asked for."""
+    table = next((each for each in panels(document) if each["title"] == asked.place and each["type"] == "table"), None)
+    if table is None:
+        return set()
+    order = table["transformations"][1]["options"]
+    hidden = {
+        override["matcher"]["options"]
+        for override in table["fieldConfig"]["overrides"]
+        if any(each["id"] == "custom.hidden" for each in override["properties"])
+    }
+    return (
+        {name for series in found for name in series["metric"]}
+        - set(order["renameByName"])
+        - set(order["excludeByName"])
+        - hidden
+    )
+
+
 def figure(name, document, title, ref="A"):
     """A query of a panel."""
     return next(asked for asked in queries(name, document) if (asked.place, asked.ref) == (title, ref))

@@ -19,7 +19,7 @@ SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 #: Names that Grafana's table of units knows; it scales those of base units.
 UNITS = {
     "Hs", "watt", "watth", "celsius", "rotrpm", "percentunit", "hertz", "volt", "s", "dtdurations", "dateTimeFromNow",
-    "bytes", "dBm", "short", "cps", "none", "locale", "string",
+    "bytes", "dBm", "short", "sishort", "cps", "none", "locale", "string",
 }  # fmt: skip
 #: What Prometheus and Alertmanager tell of themselves and the scrapes, as far as the dashboards use it.
 WELL_KNOWN = {

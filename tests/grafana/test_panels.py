@@ -5,7 +5,7 @@ import time
 import pytest
 
 from tests.end_to_end.programs import wait_for
-from tests.grafana.boards import column, dashboards, figure, queries, result
+from tests.grafana.boards import column, dashboards, figure, queries, result, strays
 from tests.grafana.flock import stack
 
 pytestmark = [pytest.mark.timeout(420), pytest.mark.realstack]
@@ -144,8 +144,13 @@ def test_panels_show_the_truth_and_none_is_empty(tmp_path):
         running.trouble()
         left = [asked for name, document in BOARDS.items() for asked in queries(name, document)]
 
+        def answered(asked):
+            found = result(running.prometheus, asked)
+            assert strays(BOARDS[asked.board], asked, found) == set(), asked
+            return found
+
         def all_answered():
-            left[:] = [asked for asked in left if not result(running.prometheus, asked)]
+            left[:] = [asked for asked in left if not answered(asked)]
             return not left
 
         try:

@@ -63,8 +63,8 @@ def test_presets_that_may_not_be_applied_are_grey_and_say_why(client):
     assert [value for value, one in options.items() if one.get("disabled") is None] == ["", "2600"]
     assert text_of(options["2600"]) == "2600 W ~ 84 TH"
     shown = text_of(markup.one("main"))
-    assert "Not 3250 W ~ 100 TH: it is above the ceiling '2600'" in shown
-    assert "not tuned yet" in shown
+    assert "It is above the ceiling '2600' that was set for this model: 3250 W ~ 100 TH." in shown
+    assert "It is not tuned yet" in shown
     assert markup.one("input[@name='confirm_modified_psu']").get("checked") is None
 
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from exporter.engine.api.commands import Bulk, BulkResult, Order
+from exporter.engine.commanding.bounds import LONGEST_LIMIT
 from exporter.engine.commanding.desk import CONTROL_OFF, CommandDesk
-from exporter.engine.commanding.planning import LONGEST_LIMIT, public_values
+from exporter.engine.commanding.planning import public_values
 from exporter.engine.tasks import Tasks
 from exporter.errors import FieldError, FlockwatchError, ForbiddenError, NotOfferedError, TakenError, UnknownError
 from exporter.units import UnixSeconds
@@ -150,6 +151,8 @@ class BulkCommands:
         if run.begun.dry_run:
             effect = await self._desk.effect(result.miner_id, order)
             return replace(result, state="would send", effect=effect)
+        # From here on it cannot be called back: what is cancelled must never be sent.
+        run.results[place] = replace(result, state="running")
         command = await self._desk.start(result.miner_id, order, run.begun.who, run.begun.id)
         result = replace(result, effect=command.effect, command_id=command.id)
         run.results[place] = replace(result, state="running")

@@ -6,15 +6,18 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 
 from exporter.config import Settings
 from exporter.drivers.api import Answers, DecodeContext, Driver
 from exporter.drivers.commands import CommandContext, CommandRefused, Plan, Tunes, TuningRange
 from exporter.drivers.loader import DriverSet
-from exporter.engine.api.commands import CommandRun, Offers, Order
+from exporter.engine.api.commands import CommandRun, Offers, Order, SetPool
 from exporter.engine.commanding.audit import AuditLog
+from exporter.engine.commanding.bounds import checked_reads
+from exporter.engine.commanding.certainty import make_sure, without_secrets
 from exporter.engine.commanding.device import Device
 from exporter.engine.commanding.offers import offers_of
 from exporter.engine.commanding.planning import make_plan, named_for, public_values
@@ -32,6 +35,7 @@ from exporter.errors import (
     ForbiddenError,
     InternalError,
     MinerError,
+    NotOfferedError,
     TakenError,
     UnavailableError,
     UnknownError,
@@ -70,11 +74,13 @@ class _Job:
     """An order that was found possible."""
 
     miner: Miner
+    order: Order
     device: Device
     driver: Driver
     context: CommandContext
     plan: Plan
     trusted: bool
+    secrets: tuple[str, ...] = field(repr=False)
 
 
 class CommandDesk:
@@ -86,6 +92,7 @@ class CommandDesk:
         self._busy: set[int] = set()
         self._ended: dict[int, asyncio.Event] = {}
         self._tasks = Tasks()
+        self._stopped = False
 
     @property
     def enabled(self) -> bool:
@@ -93,6 +100,7 @@ class CommandDesk:
 
     async def stop(self) -> None:
         """Give up what runs; the log says so at the next start."""
+        self._stopped = True
         await self._tasks.stop()
 
     # --- what is offered ---
@@ -122,18 +130,19 @@ class CommandDesk:
             raise TakenError("another command runs on this miner; wait for its end")
         self._busy.add(miner_id)
         try:
+            self._approach(miner)
+            await make_sure(miner)
+            job = await self._prepare(miner, order)  # from what the miner told just now
             record = record_of(miner)
-            order = named_for(order, record.name)
-            job = await self._prepare(miner, order)
             run = await self.audit.begin(
                 miner_id=miner_id,
                 miner=record.key,
                 name=record.name,
                 command=order.command,
-                values=public_values(order),
+                values=public_values(job.order),
                 who=who,
                 effect=job.plan.effect,
-                before=summary(record.reading),
+                before=summary(job.context.reading),
                 bulk_id=bulk_id,
             )
         except BaseException:
@@ -146,7 +155,7 @@ class CommandDesk:
     async def effect(self, miner_id: int, order: Order) -> str:
         """What an order would do, without doing it. Raises as `start`."""
         miner = self._miner(miner_id)
-        return (await self._prepare(miner, named_for(order, record_of(miner).name))).plan.effect
+        return (await self._prepare(miner, order)).plan.effect
 
     async def wait(self, run_id: int, seconds: float) -> CommandRun | None:
         """The command once it has ended, or as it is after `seconds`."""
@@ -165,6 +174,8 @@ class CommandDesk:
             job.miner.state.away_until = time.monotonic() + job.plan.limit_seconds
         try:
             outcome = await Runner(job.device, job.driver, trusted=job.trusted).run(job.plan, job.context.reading)
+            if outcome.words is not None:
+                outcome = replace(outcome, words=without_secrets(outcome.words, job.secrets))
         except asyncio.CancelledError:
             outcome = Outcome("interrupted", "the program ended before the command did")
             raise
@@ -210,22 +221,41 @@ class CommandDesk:
             web_username=(known[0].username or driver.default_username) if known else None,
             web_password=known[0].password.reveal() if known else None,
         )
-        return driver, Device(miner, None if alone else poller, shop.exchange, row.address), context
+        obstacle = partial(self._obstacle, miner, row.address)
+        return driver, Device(miner, None if alone else poller, shop.exchange, row.address, obstacle), context
+
+    def _obstacle(self, miner: Miner, address: str) -> str | None:
+        """Why nothing may be sent to a miner any more, whatever was allowed when its command began."""
+        row = miner.row
+        if self._stopped:
+            return "the program ends"
+        if not self.enabled:
+            return CONTROL_OFF
+        if self._shop.flock.get(row.id) is not miner:
+            return "the miner was forgotten"
+        if not (row.enabled and row.managed):
+            return "the miner is retired or only listed by now"
+        return None if row.address == address else "the miner has another address by now"
 
     async def _prepare(self, miner: Miner, order: Order) -> _Job:
+        order = named_for(order, record_of(miner).name)
         driver, device, context = self._approach(miner)
+        secrets = _secrets(order, context)
         ranges = await self._ranges(driver, device, context) if order.command == "tuning" else ()
         try:
             plan = await self._of_driver(driver, make_plan, driver, order, context, ranges, self._limits(miner))
         except MinerError as error:
-            raise UnavailableError(str(error)) from error
-        return _Job(miner, device, driver, context, plan, is_trusted(self._shop.drivers(), driver.driver_type))
+            raise UnavailableError(without_secrets(str(error), secrets)) from None
+        except NotOfferedError as error:
+            raise NotOfferedError(without_secrets(str(error), secrets), error.offered) from None
+        trusted = is_trusted(self._shop.drivers(), driver.driver_type)
+        return _Job(miner, order, device, driver, context, plan, trusted, secrets)
 
     async def _ranges(self, driver: Driver, device: Device, context: CommandContext) -> tuple[TuningRange, ...]:
         if not isinstance(driver, Tunes):
             return ()
         try:
-            reads = await self._of_driver(driver, driver.tuning_reads, context)
+            reads = checked_reads(await self._of_driver(driver, driver.tuning_reads, context))
             answers = await device.ask(reads) if reads else Answers({})
             return await self._of_driver(driver, driver.decode_tuning, answers, context)
         except CommandRefused:
@@ -253,6 +283,12 @@ class CommandDesk:
         row = None if alias is None else self._shop.db.models.get(alias)
         require = self._shop.settings().control.require_max_preset
         return Limits(None if row is None else row.max_preset, require)
+
+
+def _secrets(order: Order, context: CommandContext) -> tuple[str, ...]:
+    """What must not come back in words that are shown or logged."""
+    pool = (order.password.reveal(),) if isinstance(order, SetPool) else ()
+    return (*pool, context.web_password) if context.web_password else pool
 
 
 def _told(function: Callable[..., T], *arguments: Any) -> T | FlockwatchError:

@@ -7,6 +7,7 @@ import contextlib
 import ipaddress
 import socket
 import time
+from collections.abc import Callable
 from typing import Final
 
 from exporter.drivers.api import Answer, Answers, Auth, HttpRequest, Request
@@ -31,14 +32,33 @@ _LONGEST_WORDS: Final = 200
 _STREAM_LOOK_SECONDS: Final = 0.25
 
 
-class Device:
-    """The miner at the moment of a command. `poller` None: it talks by itself and is not polled."""
+class NotSent(MinerError):
+    """A request was held back: the device has not heard of it."""
 
-    def __init__(self, miner: Miner, poller: Poller | None, exchange: Exchange, address: str) -> None:
+    reason = "unsupported"
+
+
+class Device:
+    """The miner at the moment of a command.
+
+    Args:
+        poller: None where the miner talks by itself and is not polled.
+        obstacle: says before each write why nothing may be sent any more; None where it may.
+    """
+
+    def __init__(
+        self,
+        miner: Miner,
+        poller: Poller | None,
+        exchange: Exchange,
+        address: str,
+        obstacle: Callable[[], str | None] = lambda: None,
+    ) -> None:
         self._miner = miner
         self._poller = poller
         self._exchange = exchange
         self._address = address
+        self._obstacle = obstacle
 
     async def ask(self, requests: tuple[Request, ...]) -> Answers:
         """Read. Raises `MinerError`."""
@@ -53,6 +73,7 @@ class Device:
             MinerError: it was not sent, or nobody knows (`AMBIGUOUS`).
         """
         request = write.request
+        self._check()
         if isinstance(request, UdpRequest):
             await self._send_datagrams(request)
             return None
@@ -71,9 +92,11 @@ class Device:
             await poller.ensure_key()
             if not poller.session.key_headers:
                 raise AuthError(_why_no_key(poller))
+            self._check()  # the sign-in may have taken long
         answer = await self._exchange.fetch(poller.session, request)
         # A refused key means that nothing was done: a new one is obtained once.
         if answer.status == 401 and request.auth is Auth.API_KEY and await poller.renew_key():
+            self._check()
             answer = await self._exchange.fetch(poller.session, request)
         if answer.status in (401, 403):
             raise AuthError(words_of(answer) or f"the device refused the sign-in (status {answer.status})")
@@ -87,7 +110,7 @@ class Device:
         if poller is None:
             return None, Answers({})
         before = poller.state.last_success
-        await poller.poll_now()
+        await poller.poll_now(anew=True)  # one that is under way may have asked before the write
         if not poller.state.up or poller.state.last_success == before:
             return None, Answers({})
         answers = Answers({})
@@ -107,13 +130,19 @@ class Device:
         now = self._miner.stream
         return None if now is None or now is heard else now[0]
 
+    def _check(self) -> None:
+        """Raises `NotSent` where nothing may be sent any more."""
+        why = self._obstacle()
+        if why is not None:
+            raise NotSent(f"held back: {why}")
+
     def _polled(self) -> Poller:
-        """Raises `Unreachable` where the miner is polled in another way, or not at all, since the command began."""
+        """Raises `NotSent` where the miner is polled in another way, or not at all, since the command began."""
         poller = self._poller
         if poller is None:
             raise Unsupported("this miner talks by itself; it cannot be asked")
         if self._miner.poller is not poller:
-            raise Unreachable("the miner has lost its address, or is asked in another way by now")
+            raise NotSent("held back: the miner has lost its address, or is asked in another way by now")
         return poller
 
     async def _send_datagrams(self, request: UdpRequest) -> None:
@@ -128,6 +157,7 @@ class Device:
             for number in range(request.repeat):
                 if number:
                     await asyncio.sleep(request.spacing_seconds)
+                    self._check()
                 try:
                     await loop.sock_sendto(sock, request.body, (self._address, request.port))
                 except OSError as error:

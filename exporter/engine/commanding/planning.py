@@ -31,6 +31,7 @@ from exporter.engine.api.commands import (
     SetPreset,
     SetTuning,
 )
+from exporter.engine.commanding.bounds import checked_plan
 from exporter.engine.commanding.values import (
     Limits,
     check_choice,
@@ -39,7 +40,7 @@ from exporter.engine.commanding.values import (
     checked_pool,
     checked_tuning,
 )
-from exporter.errors import InternalError, NotOfferedError
+from exporter.errors import NotOfferedError
 
 #: What pools do not take in the name of a worker.
 _NO_WORKER: Final = re.compile(r"[^A-Za-z0-9_-]+")
@@ -58,8 +59,6 @@ _KINDS: Final[tuple[tuple[str, type], ...]] = (
 
 #: Commands without a value.
 PLAIN: Final = ("restart", "pause", "resume", "identify")
-#: A user's driver may not keep a command under way for longer, in seconds.
-LONGEST_LIMIT: Final = 3600.0
 #: What stands for the miner's name in a pool user.
 _NAME_PLACE: Final = "{name}"
 
@@ -104,7 +103,7 @@ def make_plan(
         if isinstance(driver, _kind_of(order)):
             plan = _plan(driver, order, context, ranges, limits)
             if plan is not None:
-                return _usable(plan)
+                return checked_plan(plan)
         words = f"this miner does not offer {order.command!r}"
     except CommandRefused as error:
         words = str(error)
@@ -120,8 +119,8 @@ def _kind_of(order: Order) -> type:
 def plain_plan(name: str, subject: Any, context: CommandContext, *, on: bool = True) -> Plan:
     """The plan of one of `PLAIN`; `on` is for the light. Raises `CommandRefused` where the firmware lacks it."""
     if name == "identify":
-        return _usable(subject.identify_light(on, context))
-    return _usable(getattr(subject, name)(context))
+        return checked_plan(subject.identify_light(on, context))
+    return checked_plan(getattr(subject, name)(context))
 
 
 def _plan(
@@ -152,16 +151,6 @@ def _plan(
                 plan = subject.set_fan(duty, context)
         case _:
             plan = plain_plan(order.command, subject, context, on=not isinstance(order, Identify) or order.on)
-    return plan
-
-
-def _usable(plan: object) -> Plan:
-    """Raise `InternalError` for what a user's driver may have made instead of a plan."""
-    if not isinstance(plan, Plan) or not isinstance(plan.effect, str):
-        raise InternalError("the driver made no plan for the command")
-    times = (plan.limit_seconds, plan.settle_seconds)
-    if not all(isinstance(one, int | float) and 0.0 <= one <= LONGEST_LIMIT for one in times):
-        raise InternalError(f"the driver's plan must end within {LONGEST_LIMIT:g} s")
     return plan
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from exporter.drivers.api import Answer, Answers, HttpRequest, Request
 from exporter.drivers.commands import CommandRefused, Evidence, Plan, Write
+from exporter.engine.commanding.bounds import checked_writes
 from exporter.engine.commanding.device import AMBIGUOUS, words_of
 from exporter.engine.isolation import run_driver
 from exporter.errors import AuthError, InternalError, MinerError
@@ -56,7 +57,7 @@ class Runner:
     async def run(self, plan: Plan, before: Reading | None) -> Outcome:
         """Carry out `plan`. Whatever goes wrong is an outcome; nothing is sent twice unless it is safe to."""
         try:
-            writes = _checked(await self._call(plan.writes, await self._device.ask(plan.reads)))
+            writes = checked_writes(await self._call(plan.writes, await self._device.ask(plan.reads)))
             doubt = await self._write_all(plan, writes)
         except MinerError as error:
             return _ended_by(error)
@@ -149,10 +150,3 @@ def _check_status(write: Write, answer: Answer) -> None:
     """An HTTP status that is no success is a refusal, where the driver has not said so in better words."""
     if isinstance(write.request, HttpRequest) and not 200 <= answer.status < 300:
         raise CommandRefused(words_of(answer) or f"{write.request.key}: status {answer.status}")
-
-
-def _checked(writes: object) -> tuple[Write, ...]:
-    """Raise `InternalError` for what a user's driver may have made instead of writes."""
-    if not isinstance(writes, tuple | list) or not all(isinstance(write, Write) for write in writes):
-        raise InternalError("the driver made no writes for the command")
-    return tuple(writes)
