@@ -6,6 +6,7 @@ from grafana_foundation_sdk.models import dashboard as models
 
 from grafana.source import looks, variables
 from grafana.source.board import Row, dashboard
+from grafana.source.links import OF_ROW
 from grafana.source.panels import Panel, bars, figure, lines, states
 from grafana.source.queries import IDENTITY_OF_SITE, ON, SITE, chosen, worst
 from grafana.source.tables import MINER as NAME
@@ -235,11 +236,11 @@ def _attention() -> list[Panel]:
         rows(
             "Alarms that fire",
             "What Prometheus complains about now. Silences and inhibitions of Alertmanager are not seen here.",
-            f'max by (alertname, severity, name, site) (ALERTS{{alertstate="firing", severity!="none", {SITE}}})',
+            f'max by (alertname, severity, name, miner, site) (ALERTS{{alertstate="firing", severity!="none", {SITE}}})',
             [
                 Column("Alarm", label="alertname"),
                 Column("Severity", label="severity", width=90),
-                Column("Miner", label="name"),
+                Column("Miner", label="name", links=(OF_ROW[0], OF_ROW[2])),
                 SITE_COLUMN,
             ],
             width=24,

@@ -7,7 +7,7 @@ from grafana_foundation_sdk.models import dashboard as models
 from grafana.source import looks, variables
 from grafana.source.board import Row, dashboard
 from grafana.source.panels import Panel, bars, figure, lines, states
-from grafana.source.queries import chosen, identity_table, named, of, per_miner
+from grafana.source.queries import chosen, identity_table, named, of, paged, per_miner
 from grafana.source.tables import ADDRESS, Column, rows
 from grafana.source.tables import MINER as NAME
 
@@ -139,9 +139,9 @@ def _health() -> list[Panel]:
         rows(
             "Why miners restarted",
             "The reason that the device gives for its last start, and how often it started within a day.",
-            f"max by (miner, name, reason) ({named(of('miner_reset_reason_info'))})",
+            paged(f"max by (miner, name, ip, reason) ({named(of('miner_reset_reason_info'), 'name, ip')})"),
             [
-                Column("Miner", label="name", width=190),
+                NAME,
                 Column("Reason", label="reason"),
                 Column(
                     "Restarts in a day",
@@ -216,8 +216,8 @@ def _usb() -> list[Panel]:
         rows(
             "What is the matter",
             "Conditions that hold: set-up portal, no DNS, no pool, refused, boot loop, crash and so on.",
-            f"max by (miner, name, condition) ({named(of('miner_usb_condition') + ' == 1')})",
-            [Column("Miner", label="name"), Column("Condition", label="condition")],
+            paged(f"max by (miner, name, ip, condition) ({named(of('miner_usb_condition') + ' == 1', 'name, ip')})"),
+            [NAME, Column("Condition", label="condition")],
             width=12,
             height=7,
         ),

@@ -18,7 +18,7 @@ from grafana.source.panels import Panel, instant
 from grafana.source.variables import SOURCE
 
 #: Fields that nobody wants to see.
-_LEFT_OUT = ("Time", "job", "instance", "__name__")
+_LEFT_OUT = ("Time", "job", "instance", "__name__", "site", "model", "wallet")
 #: Fields that the links of a row need, so they are hidden but not left out.
 _FOR_LINKS = ("miner", "page", "ip", "name")
 
@@ -94,10 +94,9 @@ def rows(
             models.MatcherConfig(id_val="byName", options=column.title),
             _properties(column, figure=field != column.label),
         )
-    if MINER in columns:
-        for name in _FOR_LINKS:
-            if name not in (field for field, _ in fields):
-                panel = panel.with_override(models.MatcherConfig(id_val="byName", options=name), _hidden())
+    for name in _FOR_LINKS:
+        if name not in (field for field, _ in fields):
+            panel = panel.with_override(models.MatcherConfig(id_val="byName", options=name), _hidden())
     if sort is not None:
         panel = panel.sort_by([shared.TableSortByFieldState().display_name(sort).desc(desc=descending)])
     return panel

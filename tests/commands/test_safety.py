@@ -1,0 +1,312 @@
+"""What keeps a command from the wrong device, from a second time, and from a moment when it is no longer wanted."""
+
+import asyncio
+import json
+
+import pytest
+
+from exporter.config import Control
+from exporter.drivers.api import Answer, HttpRequest
+from exporter.drivers.commands import CommandRefused, Plan, Write
+from exporter.engine.api.commands import Restart, SetMode, SetPool
+from exporter.engine.commanding import desk as desk_module
+from exporter.errors import NotOfferedError, UnavailableError
+from exporter.model import Identity
+from exporter.store.secret import Secret
+from tests.commands.rigs import RESTART, CommandRig, bulk_ended, ended, flock_of, rigs
+from tests.engine.bench import at, driver_set, mac, run, settings_of
+from tests.engine.doors.calls import ask, until
+
+FIRST = HttpRequest("/mode", method="POST", body=b'{"mode": "eco"}')
+PASSWORD = "hunter2-pool"
+POOL = SetPool("stratum+tcp://pool.example:3333", "worker", Secret(PASSWORD))
+
+
+class TwoStepRig(CommandRig):
+    """Takes a setting and then the restart that it wants."""
+
+    def restart(self, context):
+        return replace_writes(super().restart(context), Write(FIRST), Write(RESTART, answers=False))
+
+
+def replace_writes(plan, *writes):
+    return Plan(plan.effect, lambda _: writes, plan.confirmed, limit_seconds=0.2, settle_seconds=0.0)
+
+
+@pytest.fixture
+def play(tmp_path, monkeypatch):
+    """Runs an async function of (bench, door, ids of two rigs)."""
+
+    def go(story, driver=None, **options):
+        async def whole(bench):
+            return await story(bench, *await flock_of(bench, 2))
+
+        drivers = {} if driver is None else {"drivers": driver_set(driver)}
+        return run(tmp_path, monkeypatch, whole, **rigs(**drivers, **options))
+
+    return go
+
+
+# --- to whom ------------------------------------------------------------------------------------------------------
+
+
+def test_another_device_that_has_the_address_by_now_hears_no_command(play):
+    async def story(bench, door, ids):
+        bench.hosts.change(at(1), mac=mac(77))
+        with pytest.raises(UnavailableError, match=r"nothing was sent.*another miner answers here"):
+            await ask(door.start, ids[0], Restart(), "local")
+        assert (bench.hosts.writes, door.count()) == ([], 0)
+        await bench.settle()
+        assert bench.flock.get(ids[0]).row.address is None
+
+    play(story)
+
+
+def test_two_miners_that_swapped_their_addresses_hear_no_command_for_the_other(play):
+    async def story(bench, door, ids):
+        hosts = bench.hosts.hosts
+        hosts[at(1)], hosts[at(2)] = hosts[at(2)], hosts[at(1)]
+        bulk = await bulk_ended(door, await ask(door.start_bulk, ids, Restart(), "local"))
+        assert bulk.counts == {"failed": 2}
+        assert (bench.hosts.writes, door.count()) == ([], 0)
+
+    play(story)
+
+
+def test_a_miner_that_tells_no_identity_is_told_apart_by_the_neighbour_table(play, monkeypatch):
+    table = {at(1): mac(1)}
+    monkeypatch.setattr("exporter.engine.commanding.certainty.neighbour_macs", lambda: table)
+
+    async def story(bench, door, ids):
+        miner = bench.flock.get(ids[0])
+        bench.hosts.change(at(1), mac=None)
+        miner.state.identity = Identity(model="R1")  # its MAC was the neighbour table's from the start
+        assert miner.row.mac == mac(1)
+        assert (await ended(door, await ask(door.start, ids[0], Restart(), "local"))).state == "confirmed"
+        table[at(1)] = mac(77)
+        with pytest.raises(UnavailableError, match=f"another device, {mac(77)}, has the address"):
+            await ask(door.start, ids[0], Restart(), "local")
+        assert len(bench.hosts.writes) == 1
+
+    play(story)
+
+
+def test_a_miner_that_is_gone_since_its_last_poll_is_not_written_to(play):
+    async def story(bench, door, ids):
+        del bench.hosts.hosts[at(1)]
+        with pytest.raises(UnavailableError, match=r"nothing was sent.*nobody at"):
+            await ask(door.start, ids[0], Restart(), "local")
+        assert (bench.hosts.writes, door.count()) == ([], 0)
+
+    play(story)
+
+
+def test_a_command_is_planned_from_what_the_miner_tells_at_that_moment(play):
+    class Careful(CommandRig):
+        def restart(self, context):
+            if context.reading.uptime < 180.0:
+                raise CommandRefused("it restarted a moment ago")
+            return super().restart(context)
+
+    async def story(bench, door, ids):
+        bench.hosts.change(at(1), uptime=30.0)  # by itself, since the last poll
+        with pytest.raises(NotOfferedError, match="a moment ago"):
+            await ask(door.start, ids[0], Restart(), "local")
+        bench.hosts.change(at(2), uptime=777.0)
+        done = await ended(door, await ask(door.start, ids[1], Restart(), "local"))
+        assert (done.state, done.before["uptime"]) == ("confirmed", 777.0)
+
+    play(story, Careful())
+
+
+# --- at what moment -----------------------------------------------------------------------------------------------
+
+
+async def switched_off(bench, _):
+    await bench.engine.apply(settings_of(control=Control(enabled=False)), bench.drivers)
+
+
+async def forgotten(bench, miner):
+    await bench.engine.forget(miner.row.id)
+
+
+async def retired(bench, miner):
+    await bench.flock.decided(miner, enabled=False)
+
+
+async def listed(bench, miner):
+    await bench.flock.decided(miner, managed=False)
+
+
+async def moved(bench, miner):
+    bench.flock.update(miner, address=at(9))
+
+
+async def asked_by_another_driver(bench, _):
+    await bench.engine.use_drivers(driver_set(TwoStepRig(), sha256="1"))
+
+
+async def ending(bench, _):
+    bench.engine.commands._stopped = True
+
+
+@pytest.mark.parametrize(
+    ("event", "words"),
+    [
+        (switched_off, "control.enabled is false"),
+        (forgotten, "forgotten"),
+        (retired, "retired"),
+        (listed, "only listed"),
+        (moved, "another address"),
+        (asked_by_another_driver, "asked in another way"),
+        (ending, "the program ends"),
+    ],
+)
+def test_what_is_not_sent_yet_is_held_back(play, event, words):
+    async def story(bench, door, ids):
+        bench.hosts.hold = asyncio.Event()
+        begun = await ask(door.start, ids[0], Restart(), "local")
+        await until(lambda: bench.hosts.writes, "the first write")
+        await event(bench, bench.flock.get(ids[0]))
+        bench.hosts.hold.set()
+        done = await ended(door, begun)
+        assert done.state == "failed"
+        assert "held back" in done.words
+        assert words in done.words
+        assert bench.hosts.writes == [(at(1), "/mode")]
+
+    play(story, TwoStepRig())
+
+
+def test_an_order_that_comes_while_the_program_ends_is_not_sent(play):
+    async def story(bench, door, ids):
+        await bench.engine.commands.stop()
+        done = await ended(door, await ask(door.start, ids[0], Restart(), "local"))
+        assert (done.state, "the program ends" in done.words, bench.hosts.writes) == ("failed", True, [])
+
+    play(story)
+
+
+def test_what_a_poll_asked_before_the_command_is_no_evidence(play):
+    async def story(bench, door, ids):
+        miner, gate = bench.flock.get(ids[0]), asyncio.Event()
+        bench.hosts.faults[at(1)] = "ignores"
+
+        async def wait(_):
+            bench.hosts.wait = None
+            await gate.wait()
+
+        bench.hosts.hold = asyncio.Event()
+        begun = await ask(door.start, ids[0], SetMode("eco"), "local")
+        await until(lambda: bench.hosts.writes, "the write")
+        bench.hosts.wait = wait
+        poll = asyncio.ensure_future(miner.poller.poll_now())
+        await until(lambda: bench.hosts.wait is None, "a poll that is under way")
+        bench.hosts.hold.set()
+        await bench.engine.commands.wait(begun.id, 0.05)
+        asked = len(bench.hosts.asked)
+        bench.hosts.change(at(1), mode="eco")
+        gate.set()
+        done = await ended(door, begun)
+        await poll
+        assert done.state == "confirmed"
+        assert len(bench.hosts.asked) - asked >= 2  # the one that was under way, and one for the command
+
+    play(story, passwords=("right",))
+
+
+def test_a_rescan_and_a_search_do_not_disturb_a_command(play):
+    async def story(bench, door, ids):
+        bench.hosts.hold = asyncio.Event()
+        begun = await ask(door.start, ids[0], Restart(), "local")
+        await until(lambda: bench.hosts.writes, "the write")
+        assert await bench.engine.rescan(ids[0]) == {"up": True}
+        await bench.search(everything=True)
+        bench.hosts.hold.set()
+        assert (await ended(door, begun)).state == "confirmed"
+        assert bench.hosts.writes == [(at(1), "/restart")]
+
+    play(story)
+
+
+def test_what_a_cancelled_bulk_calls_cancelled_is_never_sent(play, monkeypatch):
+    async def story(bench, door, ids):
+        asked, gate = asyncio.Event(), asyncio.Event()
+
+        async def slowly(_):
+            asked.set()
+            await gate.wait()
+
+        monkeypatch.setattr(desk_module, "make_sure", slowly)
+        bulk = await ask(door.start_bulk, ids, Restart(), "local", parallel=1)
+        await asked.wait()
+        assert (await ask(door.cancel_bulk, bulk.id)).counts == {"running": 1, "cancelled": 1}
+        gate.set()
+        assert (await bulk_ended(door, bulk)).counts == {"confirmed": 1, "cancelled": 1}
+        assert bench.hosts.writes == [(at(1), "/restart")]
+
+    play(story)
+
+
+# --- secrets ------------------------------------------------------------------------------------------------------
+
+
+class Careless(CommandRig):
+    """A user's driver that quotes what it was given."""
+
+    where = "plan"
+
+    def set_pool(self, setting, context):
+        if self.where == "plan":
+            int(setting.password)
+        if self.where == "refusal":
+            raise CommandRefused(f"not {setting.password} and not {context.web_password}")
+
+        def check(answers):
+            raise CommandRefused(f"{answers.get('POST /restart').body!r} to {setting.password}")
+
+        def writes(_):
+            if self.where == "writes":
+                int(setting.password)
+            return (Write(RESTART),)
+
+        return Plan("A pool.", writes, lambda _: True, check=check, limit_seconds=0.1, settle_seconds=0.0)
+
+
+@pytest.mark.parametrize("where", ["plan", "refusal", "writes", "check"])
+def test_a_driver_that_quotes_a_password_is_masked_everywhere(play, monkeypatch, caplog, where):
+    monkeypatch.setattr(Careless, "where", where)
+    caplog.set_level("DEBUG")
+
+    async def story(bench, door, ids):
+        if where in ("plan", "refusal"):
+            with pytest.raises((UnavailableError, NotOfferedError)) as caught:
+                await ask(door.start, ids[0], POOL, "local")
+            assert caught.value.__cause__ is None
+            shown = str(caught.value)
+        else:
+            done = await ended(door, await ask(door.start, ids[0], POOL, "local"))
+            shown = json.dumps([done.words, dict(done.values), dict(done.before), dict(done.after)])
+        assert "***" in shown
+        for text in (shown, caplog.text):
+            assert PASSWORD not in text
+            assert "web-secret" not in text
+
+    play(story, Careless(), passwords=("web-secret",))
+
+
+def test_a_device_that_quotes_the_password_in_its_refusal_is_masked(play):
+    class Quoting(CommandRig):
+        def set_pool(self, setting, context):
+            return replace_writes(self.restart(context), Write(HttpRequest("/pool", method="POST", body=b"{}")))
+
+    async def story(bench, door, ids):
+        async def refuse(address, request):
+            return Answer(f'{{"err": "bad pool {PASSWORD}"}}'.encode(), status=400)
+
+        bench.hosts._write = refuse
+        done = await ended(door, await ask(door.start, ids[0], POOL, "local"))
+        assert done.state == "refused"
+        assert "bad pool ***" in done.words
+
+    play(story, Quoting())
