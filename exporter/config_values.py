@@ -63,8 +63,14 @@ def parse_listen(text: str) -> Listen:
     return Listen(host, port)
 
 
+#: Where cloud providers answer with secrets of the host: link-local, and never a miner.
+_METADATA: Final = frozenset(map(ipaddress.ip_address, ("169.254.169.254", "fd00:ec2::254")))
+
+
 def is_local(address: IpAddress) -> bool:
-    """Whether `address` is private, loopback, link-local or shared (100.64.0.0/10)."""
+    """Whether `address` is private, loopback, link-local or shared (100.64.0.0/10); not a cloud's metadata service."""
+    if address in _METADATA:
+        return False
     if isinstance(address, ipaddress.IPv4Address):
         return any(address in network for network in LOCAL_IPV4)
     return any(address in network for network in LOCAL_IPV6)
@@ -123,6 +129,8 @@ def parse_host(text: str, *, allow_public: bool = False) -> str:
         nowhere = address.is_multicast or address.is_unspecified
     if nowhere:
         raise ValueError("is an address that no host can have")
+    if address in _METADATA:
+        raise ValueError("is the metadata service of cloud hosts, not a miner")
     if not allow_public and not is_local(address):
         raise ValueError(
             "is a public address; miners are expected in private, loopback or link-local ranges"
