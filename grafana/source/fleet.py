@@ -232,11 +232,12 @@ def _worst_table(
 
 
 def _attention() -> list[Panel]:
+    firing = f'ALERTS{{alertstate="firing", severity!="none", {SITE}}}'
     return [
         rows(
             "Alarms that fire",
             "What Prometheus complains about now. Silences and inhibitions of Alertmanager are not seen here.",
-            f'max by (alertname, severity, name, miner, site) (ALERTS{{alertstate="firing", severity!="none", {SITE}}})',
+            f"max by (alertname, severity, name, miner, site) ({firing})",
             [
                 Column("Alarm", label="alertname"),
                 Column("Severity", label="severity", width=90),
