@@ -23,6 +23,7 @@ FAULTS: Final[Mapping[str, str]] = {
     "truncated_json": "a complete message whose JSON ends early",
     "too_large": "an answer of `size` bytes",
     "ignores_writes": "says yes to every documented write and changes nothing",
+    "refuses_writes": "403 (or `status`) to every HTTP request but GET and HEAD; what is read is as ever",
 }
 #: Seconds used where a fault is switched on without its own.
 DEFAULT_SECONDS: Final[Mapping[str, float]] = {"slow": 3.0, "reboot": 5.0, "stale_keepalive": 0.05}

@@ -65,6 +65,9 @@ _MORE: Final[tuple[tuple[str, str], ...]] = (
     ("bitaxe", "gamma-2.15"),
     ("nerdqaxe", "nerdqaxe++"),
     ("antminer", "s9-web"),
+    ("nmaxe", "nmaxe-3.0.21"),
+    ("nerdqaxe", "nerdqaxe++-1.0.38"),
+    ("cgminer", "cgminer-open"),
 )
 
 

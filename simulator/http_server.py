@@ -207,6 +207,10 @@ class HttpConnection(Connection):
             denied = Response(status, b"", "text/html", self.policy.denied_headers if status == 401 else ())
             self._send_response(denied, request.method, keep)
             return
+        fault = self.gate.on("http", "refuses_writes")
+        if fault and request.method not in ("GET", "HEAD"):
+            self._send_response(Response(fault.status or 403, b"", "text/html"), request.method, keep)
+            return
         response = self.handler(request)
         if response.drop:
             self.close()

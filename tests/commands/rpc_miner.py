@@ -11,8 +11,7 @@ from exporter.protocols.cgminer import encode_command
 from exporter.protocols.tolerant_json import parse_json
 from exporter.transports.wire import NetworkWire
 from exporter.units import seconds
-from simulator.clock import Clock
-from tests.commands.simulated_miner import QuickPoller, SimulatedMiner
+from tests.commands.simulated_miner import HastyClock, QuickPoller, SimulatedMiner, looking_often
 from tests.simulator.flock import flock, only, spec
 
 RUNNING = Reading(uptime=seconds(90_000.0), mining_uptime=seconds(89_000.0))
@@ -36,7 +35,7 @@ async def commanded(driver_class, kind, model, *, details=None):
         rules = dataclasses.replace(driver_class.rules, spacing_seconds=0.0)
 
     driver = Hurried()
-    async with flock(spec(kind, model), clock=Clock()) as simulation:
+    async with flock(spec(kind, model), clock=HastyClock()) as simulation:
         host = only(simulation)
         session = Session(Endpoint(host.address, api_port=host.ports["rpc"]), driver)
         wire = NetworkWire()
@@ -44,7 +43,8 @@ async def commanded(driver_class, kind, model, *, details=None):
         identity = Identity(model=host.device.profile.model)
         try:
             poller = QuickPoller(driver, exchange, session, identity, details or {"stats": "stats"})
-            yield RpcMiner(driver, simulation, poller, exchange)
+            with looking_often():
+                yield RpcMiner(driver, simulation, poller, exchange)
         finally:
             await wire.close()
 

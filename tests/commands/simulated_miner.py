@@ -5,9 +5,11 @@ import dataclasses
 import json
 import time
 from types import SimpleNamespace
+from unittest.mock import patch
 
 import httpx
 
+import exporter.engine.commanding.runner as runner_module
 from exporter.drivers.api import DecodeContext, DescribesModel
 from exporter.drivers.commands import CommandContext
 from exporter.engine.commanding.device import Device
@@ -20,6 +22,25 @@ from exporter.transports.digest import SignedIn
 from exporter.transports.wire import NetworkWire
 from simulator.clock import Clock
 from tests.simulator.flock import flock, only, spec
+
+#: The devices' time passes this much faster than ours. No more: a restart within three minutes of theirs is refused.
+HASTE = 5.0
+
+
+class HastyClock(Clock):
+    """Devices live faster than we do."""
+
+    def __init__(self):
+        super().__init__()
+        self._begun = time.time()
+
+    def now(self):
+        return super().now() + (HASTE - 1.0) * (time.time() - self._begun)
+
+
+def looking_often():
+    """The effect is looked for more often than with real devices."""
+    return patch.object(runner_module, "_FIRST_PAUSE", 0.1)
 
 
 class QuickPoller:
@@ -104,7 +125,7 @@ async def commanded(driver, kind, model, *, details, firmware, password=None, ve
     Args:
         password: for the digest of user root; None for a device that gives out API keys, of which one is made.
     """
-    async with flock(spec(kind, model), clock=Clock()) as simulation:
+    async with flock(spec(kind, model), clock=HastyClock()) as simulation:
         host = only(simulation)
         simulation.clock.advance(5.0)  # commands act in whole seconds: away from the device's first one
         session = Session(Endpoint(host.address, host.ports["http"], host.ports["rpc"]), driver)
@@ -116,9 +137,9 @@ async def commanded(driver, kind, model, *, details, firmware, password=None, ve
         exchange = Exchange(wire)
         identity = Identity(model=host.device.profile.model, firmware=firmware, firmware_version=version)
         try:
-            yield SimulatedMiner(
-                driver, simulation, QuickPoller(driver, exchange, session, identity, details), exchange
-            )
+            poller = QuickPoller(driver, exchange, session, identity, details)
+            with looking_often():
+                yield SimulatedMiner(driver, simulation, poller, exchange)
         finally:
             await wire.close()
 

@@ -8,7 +8,7 @@ import pytest
 from exporter.config import Control
 from exporter.drivers.api import Answer, HttpRequest
 from exporter.drivers.commands import CommandRefused, Plan, Write
-from exporter.engine.api.commands import Restart, SetMode, SetPool
+from exporter.engine.api.commands import Restart, SetPool
 from exporter.engine.commanding import desk as desk_module
 from exporter.errors import NotOfferedError, UnavailableError
 from exporter.model import Identity
@@ -189,30 +189,24 @@ def test_an_order_that_comes_while_the_program_ends_is_not_sent(play):
 
 def test_what_a_poll_asked_before_the_command_is_no_evidence(play):
     async def story(bench, door, ids):
-        miner, gate = bench.flock.get(ids[0]), asyncio.Event()
-        bench.hosts.faults[at(1)] = "ignores"
+        poller, gate, waiting = bench.flock.get(ids[0]).poller, asyncio.Event(), asyncio.Event()
 
         async def wait(_):
-            bench.hosts.wait = None
+            waiting.set()
             await gate.wait()
 
-        bench.hosts.hold = asyncio.Event()
-        begun = await ask(door.start, ids[0], SetMode("eco"), "local")
-        await until(lambda: bench.hosts.writes, "the write")
         bench.hosts.wait = wait
-        poll = asyncio.ensure_future(miner.poller.poll_now())
-        await until(lambda: bench.hosts.wait is None, "a poll that is under way")
-        bench.hosts.hold.set()
-        await bench.engine.commands.wait(begun.id, 0.05)
-        asked = len(bench.hosts.asked)
-        bench.hosts.change(at(1), mode="eco")
+        before = asyncio.ensure_future(poller.poll_now(telemetry=False))
+        await waiting.wait()
+        bench.hosts.asked.clear()
+        anew = asyncio.ensure_future(poller.poll_now(telemetry=False, anew=True))
+        joined = asyncio.ensure_future(poller.poll_now(telemetry=False))
+        await asyncio.sleep(0)
         gate.set()
-        done = await ended(door, begun)
-        await poll
-        assert done.state == "confirmed"
-        assert len(bench.hosts.asked) - asked >= 2  # the one that was under way, and one for the command
+        await asyncio.gather(before, anew, joined)
+        assert bench.hosts.asked == [(at(1), "GET /rig")] * 2
 
-    play(story, passwords=("right",))
+    play(story)
 
 
 def test_a_rescan_and_a_search_do_not_disturb_a_command(play):
@@ -220,9 +214,12 @@ def test_a_rescan_and_a_search_do_not_disturb_a_command(play):
         bench.hosts.hold = asyncio.Event()
         begun = await ask(door.start, ids[0], Restart(), "local")
         await until(lambda: bench.hosts.writes, "the write")
-        assert await bench.engine.rescan(ids[0]) == {"up": True}
-        await bench.search(everything=True)
+        rescan = asyncio.ensure_future(bench.engine.rescan(ids[0]))  # has to wait: the device is spoken to
+        search = asyncio.ensure_future(bench.search(everything=True))
+        await asyncio.sleep(0.01)
         bench.hosts.hold.set()
+        assert await rescan == {"up": True}
+        await search
         assert (await ended(door, begun)).state == "confirmed"
         assert bench.hosts.writes == [(at(1), "/restart")]
 

@@ -97,17 +97,6 @@ def test_a_restart_is_seen_confirmed_and_logged(flock):
     assert api("GET", "/api/audit").json() == [done]
 
 
-def test_a_value_outside_the_devices_own_range_and_a_command_it_lacks_are_refused(flock):
-    api = flock({"kind": "bitaxe", "model": "supra-2.4"}, count=1)
-    (miner_id,) = api.ids.values()
-    told = api("POST", f"/api/miners/{miner_id}/pause", 409).json()["error"]
-    assert "2.14" in told
-    assert "restart" in told
-    assert "pause" not in told.split("it offers")[1]
-    api("POST", f"/api/miners/{miner_id}/mode", 409, json={"mode": "eco"})
-    assert api.writes() == []
-
-
 def test_a_bulk_restart_of_500_with_faulty_ones_gives_exact_results(flock):
     api = flock(
         {"kind": "bitaxe", "model": "gamma-2.12", "count": 500}, count=500, networks=4, status=600, telemetry=600
@@ -117,9 +106,9 @@ def test_a_bulk_restart_of_500_with_faulty_ones_gives_exact_results(flock):
     for address in gone:
         api.fault(address, "vanish")
     for address in refusing:
-        api.fault(address, "auth", status=403)
+        api.fault(address, "refuses_writes", status=403)
     for address in failing:
-        api.fault(address, "auth", status=500)
+        api.fault(address, "refuses_writes", status=500)
     begun = api("POST", "/api/bulk/restart", 202, json={"all": True, "parallel": 100, "stagger_seconds": 0})
     done = api.ended(begun.headers["Location"])
     assert done["counts"] == {"confirmed": 475, "failed": 10, "refused": 15}
@@ -128,9 +117,12 @@ def test_a_bulk_restart_of_500_with_faulty_ones_gives_exact_results(flock):
     for state, some in (("failed", gone), ("refused", refusing + failing), ("confirmed", addresses[25:])):
         assert {by_id[api.ids[address]]["state"] for address in some} == {state}
     assert Counter(api.writes()) == dict.fromkeys(((address, RESTART) for address in addresses[25:]), 1)
+    # Those that had gone were asked who they are first, so that nothing was sent to them and nothing is logged.
+    assert {by_id[api.ids[address]]["command_id"] for address in gone} == {None}
     runs = api("GET", "/api/audit?limit=1000").json()
-    assert {run["id"] for run in runs} == {result["command_id"] for result in done["results"]}
-    assert Counter(run["state"] for run in runs) == done["counts"]
+    sent = {result["command_id"] for result in done["results"]} - {None}
+    assert {run["id"] for run in runs} == sent
+    assert Counter(run["state"] for run in runs) == {"confirmed": 475, "refused": 15}
 
 
 def test_a_reload_in_the_middle_of_a_command_does_not_disturb_it(flock):
@@ -143,27 +135,38 @@ def test_a_reload_in_the_middle_of_a_command_does_not_disturb_it(flock):
     assert len(api.writes()) == 3
 
 
-def test_a_miner_that_goes_away_midway_ends_as_failed(flock):
-    api = flock({"kind": "bitaxe", "model": "gamma-2.15"}, count=1)
-    ((address, miner_id),) = api.ids.items()
-    api.fault(address, "ignores_writes")
-    begun = api("POST", f"/api/miners/{miner_id}/pause", 202)
+def test_what_is_refused_what_stays_without_effect_and_what_goes_away(flock):
+    api = flock(
+        {"kind": "bitaxe", "model": "supra-2.4"}, {"kind": "bitaxe", "model": "gamma-2.15", "count": 2}, count=3
+    )
+    old, idle, gone = (device["address"] for device in api.simulator.devices)  # as they stand in the file
+    for address in (idle, gone):
+        api.fault(address, "ignores_writes")
+    going = api("POST", f"/api/miners/{api.ids[gone]}/pause", 202)
     wait_for(api.writes, "the write")
-    api.fault(address, "vanish")
-    done = api.ended(begun.headers["Location"])
+    api.fault(gone, "vanish")
+    idling = api("POST", f"/api/miners/{api.ids[idle]}/tuning", 202, json={"frequency": 550e6})
+
+    # A command that the firmware lacks, and a value outside of the device's own range.
+    told = api("POST", f"/api/miners/{api.ids[old]}/pause", 409).json()["error"]
+    assert "2.14" in told
+    assert "restart" in told
+    assert "pause" not in told.split("it offers")[1]
+    api("POST", f"/api/miners/{api.ids[old]}/mode", 409, json={"mode": "eco"})
+    told = api("POST", f"/api/miners/{api.ids[old]}/fan", 422, json={"duty": 1.5}).json()
+    assert told["field"] == "duty"
+
+    # Says yes and changes nothing; goes away midway.
+    assert api.ended(idling.headers["Location"])["state"] == "unconfirmed"
+    done = api.ended(going.headers["Location"])
     assert done["state"] == "failed"
     assert "did not answer again within 30 s" in done["words"]
-    assert len(api.writes()) == 1
+    assert sorted(address for address, _ in api.writes()) == sorted([idle, gone])
 
-
-def test_a_device_that_says_yes_and_changes_nothing_is_unconfirmed(flock):
-    api = flock({"kind": "bitaxe", "model": "gamma-2.15"}, count=1)
-    ((address, miner_id),) = api.ids.items()
-    api.fault(address, "ignores_writes")
-    begun = api("POST", f"/api/miners/{miner_id}/tuning", 202, json={"frequency": 550e6})
-    done = api.ended(begun.headers["Location"])
-    assert done["state"] == "unconfirmed"
-    assert len(api.writes()) == 1
+    # One that is gone is not written to, and nothing is noted as sent.
+    told = api("POST", f"/api/miners/{api.ids[gone]}/pause", 503).json()["error"]
+    assert "does not answer" in told
+    assert len(api("GET", "/api/audit").json()) == 2
 
 
 def test_a_wrong_password_is_tried_once_and_no_command_tries_it_again(flock, tmp_path):

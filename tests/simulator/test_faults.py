@@ -228,6 +228,18 @@ def test_a_fault_can_be_limited_to_a_port() -> None:
     with_fault("auth", test, port="rpc")
 
 
+def test_refused_writes_change_nothing_and_reads_are_as_ever() -> None:
+    async def test(_: Simulation, host: Host) -> None:
+        async with httpx.AsyncClient() as client:
+            answer = await client.post(f"http://{host.address}:{host.ports['http']}/api/v1/mining/stop")
+        assert answer.status_code == 500
+        assert (await get(host, INFO)).json()["miner"]
+        records = host.device.records
+        assert (records.writes, records.unexpected_writes) == ([], [])
+
+    with_fault("refuses_writes", test, status=500)
+
+
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
