@@ -31,7 +31,7 @@ def running(tmp_path_factory):
     fleet = folder / "fleet.yml"
     fleet.write_text(json.dumps(FLEET))
     simulator = Simulator(fleet=fleet)
-    program = Program(folder, simulator, status=1, telemetry=1, discovery=3600)
+    program = Program(folder, simulator, status=3, telemetry=3, discovery=3600)
     try:
         program.start()
         program.until_found(5)

@@ -149,7 +149,7 @@ def test_a_wallet_is_added_and_linked_by_hand(running, window):
 
     shown.open("/wallets")
     entry = page.locator(f"li[data-key='unmatched-{miner['id']}']")
-    expect(entry).to_contain_text("The pool user is the name of an account")
+    expect(entry).to_contain_text("The address in the pool user is no valid one")
     entry.get_by_label("Link by hand").select_option(str(number))
     entry.get_by_role("button", name="Link").click()
     expect(page.locator("#messages")).to_contain_text("linked")

@@ -49,7 +49,7 @@ def test_every_command_explains_itself(command):
         (("bogus",), "bogus"),
         (("scan", "--bogus"), "--bogus"),
         (("--log.level", "loud", "scan"), "loud"),
-        (("drivers",), "action"),
+        (("drivers",), "ACTION"),
         (("backup",), "file"),
         (("try",), "host"),
         (("try", "no such host"), "no such host"),

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from exporter.metrics.catalog import CATALOGUE
+from exporter.metrics.catalog_wallet import WALLET_METRICS
 from exporter.metrics.selfmetrics import SELF_METRICS
 from tests.end_to_end.programs import ROOT
 from tests.stack.servers import PROMETHEUS, alerts, binary, rule_files, rules
@@ -32,7 +33,7 @@ ABOUT_TARGETS = {"ExporterDown", "ExporterAbsent", "ExporterRestarting"}
 
 
 def known_names():
-    names = {spec.name for spec in (*CATALOGUE, *SELF_METRICS)}
+    names = {spec.name for spec in (*CATALOGUE, *SELF_METRICS, *WALLET_METRICS)}
     histograms = {spec.name for spec in SELF_METRICS if spec.type == "histogram"}
     names |= {f"{name}{end}" for name in histograms for end in ("_bucket", "_sum", "_count")}
     return names | WELL_KNOWN | {rule["record"] for _, rule in RULES if "record" in rule}

@@ -71,4 +71,4 @@ def test_an_engine_that_does_not_answer_is_no_fault_of_the_page(client, engine):
     engine.program.checks = checks
     answer = client.get("/diagnostics")
     assert answer.status_code == 503
-    assert "the engine is stopping" in answer.text
+    assert "the engine is stopping" in answer.text.lower()
