@@ -1,7 +1,7 @@
 """What the tests of the web UI share."""
 
-import copy
 import functools
+import json
 
 import pytest
 from pydantic import BaseModel
@@ -11,10 +11,10 @@ from pydantic import BaseModel
 def schemas_are_made_once():
     """Most of the time of `create_app` goes into schemas that are the same each time, and each test makes an app."""
     made = BaseModel.__dict__["model_json_schema"].__func__
-    kept = functools.cache(made)
+    kept = functools.cache(lambda cls, **options: json.dumps(made(cls, **options)))
 
     def schema(cls, **options):
-        return copy.deepcopy(kept(cls, **options))
+        return json.loads(kept(cls, **options))  # a copy of its own: the caller changes it
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(BaseModel, "model_json_schema", classmethod(schema))
