@@ -7,6 +7,7 @@ The port is that of ``FLOCKWATCH_METRICS_ADDR``, else 9877. Answers 401 and TLS 
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
 import ssl
@@ -25,10 +26,8 @@ def place(addr: str) -> tuple[str, int]:
 
 def status_of(host: str, port: int) -> int:
     """The HTTP status of ``/-/healthy``, over TLS where plain HTTP is not understood. OSError where nobody answers."""
-    try:
+    with contextlib.suppress(http.client.HTTPException, ConnectionResetError):  # not HTTP: it is TLS then
         return _ask(http.client.HTTPConnection(host, port, timeout=_SECONDS))
-    except (http.client.HTTPException, ConnectionResetError):
-        pass  # not HTTP: it is TLS then
     context = ssl.create_default_context()
     # This host itself is asked, by an address that no certificate names.
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE

@@ -6,13 +6,13 @@ import time
 
 from exporter.store.rows import ApiToken, UiPassword, UiSession
 from exporter.store.secret import Secret
-from exporter.store.table import Journal, RowTable, UniqueIndex
+from exporter.store.table import EditableTable, Journal, RowTable, UniqueIndex
 from exporter.units import UnixSeconds
 
 _THE_ROW = 1
 
 
-class ApiTokensTable(RowTable[ApiToken]):
+class ApiTokensTable(EditableTable[ApiToken]):
     """Tokens by id and by hash; names are unique."""
 
     def __init__(self, journal: Journal) -> None:
@@ -20,32 +20,19 @@ class ApiTokensTable(RowTable[ApiToken]):
         self._name_index = UniqueIndex[ApiToken]("name", lambda row: row.name.casefold())
         super().__init__("api_tokens", ApiToken, journal, (self._hash_index, self._name_index))
 
-    def get(self, row_id: int) -> ApiToken | None:
-        return self._found(row_id)
-
     def by_hash(self, token_hash: str) -> ApiToken | None:
         return self._found(self._hash_index.id_of(token_hash))
 
     def add(self, name: str, token_hash: Secret, scope: str, expires_at: float | None = None) -> ApiToken:
         """Add a token. Raises `TypeError`, `ValueError`, `DuplicateKey`."""
         with self._journal.guard():
-            row = self._codec.make(
-                id=self._next_id,
+            return self._insert(
                 name=name,
                 token_hash=token_hash,
                 scope=scope,
                 created_at=time.time(),
                 expires_at=None if expires_at is None else UnixSeconds(expires_at),
             )
-            self._check(row.id, row)
-            self._put(self._new_id(), row)
-            return row
-
-    def delete(self, row_id: int) -> None:
-        """Revoke a token. Raises `KeyError`."""
-        with self._journal.guard():
-            self._existing(row_id)
-            self._put(row_id, None)
 
 
 class UiSessionsTable(RowTable[UiSession]):

@@ -218,3 +218,30 @@ class RowTable(Generic[Row]):
     def document(self, row: Row) -> dict[str, Any]:
         """The fields of `row` as they are stored, secrets in clear."""
         return self._codec.to_document(row)
+
+
+class EditableTable(RowTable[Row]):
+    """Rows that are found, changed and removed by their id; how they are added is the subclass's own."""
+
+    def get(self, row_id: int) -> Row | None:
+        return self._found(row_id)
+
+    def update(self, row_id: int, **changes: Any) -> Row:
+        """Change fields and return the new row. Raises `KeyError`, `TypeError`, `ValueError`, `DuplicateKey`."""
+        with self._journal.guard():
+            row = self._codec.change(self._existing(row_id), changes)
+            self._put(row_id, row)
+            return row
+
+    def delete(self, row_id: int) -> None:
+        """Remove a row. Raises `KeyError`."""
+        with self._journal.guard():
+            self._existing(row_id)
+            self._put(row_id, None)
+
+    def _insert(self, **fields: Any) -> Row:
+        """Add a row under a new id; called with the guard held. Raises `TypeError`, `ValueError`, `DuplicateKey`."""
+        row = self._codec.make(id=self._next_id, **fields)
+        self._check(row.id, row)
+        self._put(self._new_id(), row)
+        return row

@@ -16,10 +16,10 @@ from typing import Any
 from exporter.model import ModelInfo
 from exporter.store.rows import MinerRow, ModelRow, SettingRow
 from exporter.store.secret_tables import ApiKeysTable, PasswordsTable
-from exporter.store.table import GroupIndex, Journal, RowTable, UniqueIndex
+from exporter.store.table import EditableTable, GroupIndex, Journal, RowTable, UniqueIndex
 
 
-class MinersTable(RowTable[MinerRow]):
+class MinersTable(EditableTable[MinerRow]):
     """The flock. `key` is unique, and so is `mac` where it is known."""
 
     def __init__(self, journal: Journal, secrets_of_miners: Iterable[ApiKeysTable | PasswordsTable] = ()) -> None:
@@ -30,9 +30,6 @@ class MinersTable(RowTable[MinerRow]):
         indexes = (self._key_index, self._mac_index, self._address_index, self._serial_index)
         super().__init__("miners", MinerRow, journal, indexes)
         self._secrets = tuple(secrets_of_miners)
-
-    def get(self, row_id: int) -> MinerRow | None:
-        return self._found(row_id)
 
     def by_key(self, key: str) -> MinerRow | None:
         """The miner with this label `miner`."""
@@ -64,10 +61,7 @@ class MinersTable(RowTable[MinerRow]):
             raise TypeError("the database gives the id")
         with self._journal.guard():
             fields.setdefault("created_at", time.time())
-            row = self._codec.make(id=self._next_id, **fields)
-            self._check(row.id, row)
-            self._put(self._new_id(), row)
-            return row
+            return self._insert(**fields)
 
     def update(self, row_id: int, **changes: Any) -> MinerRow:
         """Change fields of a miner and return the new row. Equal values cost no write.
@@ -78,10 +72,7 @@ class MinersTable(RowTable[MinerRow]):
         """
         if "id" in changes:
             raise TypeError("the id of a miner never changes")
-        with self._journal.guard():
-            row = self._codec.change(self._existing(row_id), changes)
-            self._put(row_id, row)
-            return row
+        return super().update(row_id, **changes)
 
     def delete(self, row_id: int) -> None:
         """Remove a miner together with its API key and password. Its id is never given again.
@@ -93,7 +84,7 @@ class MinersTable(RowTable[MinerRow]):
             self._existing(row_id)
             for table in self._secrets:
                 table.delete(row_id)
-            self._put(row_id, None)
+            super().delete(row_id)
 
 
 class ModelsTable(RowTable[ModelRow]):

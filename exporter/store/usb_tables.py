@@ -6,7 +6,7 @@ import time
 from typing import Any, Final
 
 from exporter.store.rows import MinerCommand, UnconfiguredDevice
-from exporter.store.table import Journal, RowTable, UniqueIndex
+from exporter.store.table import EditableTable, Journal, UniqueIndex
 
 PENDING: Final = "pending"
 RUNNING: Final = "running"
@@ -17,15 +17,12 @@ ERROR: Final = "error"
 _KEPT: Final = 20
 
 
-class UnconfiguredDevicesTable(RowTable[UnconfiguredDevice]):
+class UnconfiguredDevicesTable(EditableTable[UnconfiguredDevice]):
     """Boards that wait to be named. `key` is unique."""
 
     def __init__(self, journal: Journal) -> None:
         self._key_index = UniqueIndex[UnconfiguredDevice]("key", lambda row: row.key)
         super().__init__("unconfigured_devices", UnconfiguredDevice, journal, (self._key_index,))
-
-    def get(self, row_id: int) -> UnconfiguredDevice | None:
-        return self._found(row_id)
 
     def by_key(self, key: str) -> UnconfiguredDevice | None:
         return self._found(self._key_index.id_of(key))
@@ -34,33 +31,14 @@ class UnconfiguredDevicesTable(RowTable[UnconfiguredDevice]):
         """Add a board; `discovered_at` is now unless given. Raises as `MinersTable.insert`."""
         with self._journal.guard():
             fields.setdefault("discovered_at", time.time())
-            row = self._codec.make(id=self._next_id, **fields)
-            self._check(row.id, row)
-            self._put(self._new_id(), row)
-            return row
-
-    def update(self, row_id: int, **changes: Any) -> UnconfiguredDevice:
-        """Change fields and return the new row. Raises `KeyError`, `TypeError`, `ValueError`."""
-        with self._journal.guard():
-            row = self._codec.change(self._existing(row_id), changes)
-            self._put(row_id, row)
-            return row
-
-    def delete(self, row_id: int) -> None:
-        """Remove a board. Raises `KeyError`."""
-        with self._journal.guard():
-            self._existing(row_id)
-            self._put(row_id, None)
+            return self._insert(**fields)
 
 
-class MinerCommandsTable(RowTable[MinerCommand]):
+class MinerCommandsTable(EditableTable[MinerCommand]):
     """Commands by id; ended ones are kept for a while, so that a person sees what became of them."""
 
     def __init__(self, journal: Journal) -> None:
         super().__init__("miner_commands", MinerCommand, journal)
-
-    def get(self, row_id: int) -> MinerCommand | None:
-        return self._found(row_id)
 
     def of(self, miner_id: int) -> tuple[MinerCommand, ...]:
         """The commands of a miner, oldest first."""
@@ -77,13 +55,6 @@ class MinerCommandsTable(RowTable[MinerCommand]):
             )
             self._put(self._new_id(), made)
             return made
-
-    def update(self, row_id: int, **changes: Any) -> MinerCommand:
-        """Change fields and return the new row. Raises `KeyError`, `TypeError`, `ValueError`."""
-        with self._journal.guard():
-            row = self._codec.change(self._existing(row_id), changes)
-            self._put(row_id, row)
-            return row
 
     def delete_of(self, miner_id: int) -> None:
         """Forget all commands of a miner."""

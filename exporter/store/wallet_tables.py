@@ -6,22 +6,19 @@ import time
 from typing import Any, Final
 
 from exporter.store.rows import MinerConfig, Wallet
-from exporter.store.table import GroupIndex, Journal, RowTable, UniqueIndex
+from exporter.store.table import EditableTable, GroupIndex, Journal, UniqueIndex
 
 #: Configurations that are no more, kept for each miner.
 _KEPT: Final = 8
 
 
-class MinerConfigsTable(RowTable[MinerConfig]):
+class MinerConfigsTable(EditableTable[MinerConfig]):
     """Pool configurations by miner."""
 
     def __init__(self, journal: Journal) -> None:
         self._miner_index = GroupIndex[MinerConfig](lambda row: str(row.miner_id))
         self._wallet_index = GroupIndex[MinerConfig](lambda row: None if row.wallet_id is None else str(row.wallet_id))
         super().__init__("miner_configs", MinerConfig, journal, (self._miner_index, self._wallet_index))
-
-    def get(self, row_id: int) -> MinerConfig | None:
-        return self._found(row_id)
 
     def of(self, miner_id: int) -> tuple[MinerConfig, ...]:
         """The configurations of a miner, oldest first."""
@@ -44,19 +41,6 @@ class MinerConfigsTable(RowTable[MinerConfig]):
             self._put(self._new_id(), row)
             return row
 
-    def update(self, row_id: int, **changes: Any) -> MinerConfig:
-        """Change fields and return the new row. Raises `KeyError`, `TypeError`, `ValueError`."""
-        with self._journal.guard():
-            row = self._codec.change(self._existing(row_id), changes)
-            self._put(row_id, row)
-            return row
-
-    def delete(self, row_id: int) -> None:
-        """Remove a configuration. Raises `KeyError`."""
-        with self._journal.guard():
-            self._existing(row_id)
-            self._put(row_id, None)
-
     def delete_of(self, miner_id: int) -> None:
         """Forget all configurations of a miner."""
         with self._journal.guard():
@@ -64,35 +48,19 @@ class MinerConfigsTable(RowTable[MinerConfig]):
                 self._put(row.id, None)
 
 
-class WalletsTable(RowTable[Wallet]):
-    """Wallets. The name is unique, and so are currency, address and pool together."""
+class WalletsTable(EditableTable[Wallet]):
+    """Wallets. The name is unique, and so are currency, address and pool together.
+
+    Links to a wallet that is deleted are the caller's to mend, in one transaction.
+    """
 
     def __init__(self, journal: Journal) -> None:
         self._name_index = UniqueIndex[Wallet]("name", lambda row: row.name.casefold())
         self._place_index = UniqueIndex[Wallet]("wallet", lambda row: f"{row.currency} {row.address} {row.pool or ''}")
         super().__init__("wallets", Wallet, journal, (self._name_index, self._place_index))
 
-    def get(self, row_id: int) -> Wallet | None:
-        return self._found(row_id)
-
     def insert(self, **fields: Any) -> Wallet:
         """Add a wallet. Raises `TypeError`, `ValueError`, `DuplicateKey`."""
         with self._journal.guard():
             fields.setdefault("created_at", time.time())
-            row = self._codec.make(id=self._next_id, **fields)
-            self._check(row.id, row)
-            self._put(self._new_id(), row)
-            return row
-
-    def update(self, row_id: int, **changes: Any) -> Wallet:
-        """Change fields and return the new row. Raises `KeyError`, `TypeError`, `ValueError`, `DuplicateKey`."""
-        with self._journal.guard():
-            row = self._codec.change(self._existing(row_id), changes)
-            self._put(row_id, row)
-            return row
-
-    def delete(self, row_id: int) -> None:
-        """Remove a wallet. Raises `KeyError`. Links to it are the caller's to mend, in one transaction."""
-        with self._journal.guard():
-            self._existing(row_id)
-            self._put(row_id, None)
+            return self._insert(**fields)
