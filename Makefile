@@ -16,7 +16,7 @@ demo: $(VENV)/.run ## the same program against a simulated flock
 
 test: $(VENV)/.dev ## install what tests need and run them all
 	tests/install-packages
-	$(BIN)/python -m pytest -n $(WORKERS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 check: $(VENV)/.dev ## formatting, lint, types
 	$(BIN)/ruff format --check .

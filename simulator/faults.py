@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
+
+import jsonpatch
+import jsonpointer
 
 FAULTS: Final[Mapping[str, str]] = {
     "slow": "answers after `seconds`",
@@ -23,11 +26,12 @@ FAULTS: Final[Mapping[str, str]] = {
     "truncated_json": "a complete message whose JSON ends early",
     "too_large": "an answer of `size` bytes",
     "ignores_writes": "says yes to every documented write and changes nothing",
+    "patched": "changes answers by `patches`: JSON patches (RFC 6902) by HTTP path or CGMiner command",
     "refuses_writes": "403 (or `status`) to every HTTP request but GET and HEAD; what is read is as ever",
 }
 #: Seconds used where a fault is switched on without its own.
 DEFAULT_SECONDS: Final[Mapping[str, float]] = {"slow": 3.0, "reboot": 5.0, "stale_keepalive": 0.05}
-_OPTIONS: Final = frozenset({"seconds", "size", "password", "port", "status", "silent"})
+_OPTIONS: Final = frozenset({"seconds", "size", "password", "port", "status", "silent", "patches"})
 CHUNK: Final = 65536
 
 
@@ -42,6 +46,7 @@ class Fault:
     port: str | None = None
     status: int | None = None
     silent: bool = False
+    patches: Mapping[str, jsonpatch.JsonPatch] = field(default_factory=dict)
 
     def on(self, port: str, *names: str) -> bool:
         """Whether this is one of `names` and holds on this port."""
@@ -70,7 +75,22 @@ def read_fault(name: str, options: Mapping[str, Any]) -> Fault:
         port=port,
         status=None if options.get("status") is None else int(options["status"]),
         silent=bool(options.get("silent", False)),
+        patches=read_patches(options.get("patches", {})),
     )
+
+
+def read_patches(patches: Any) -> dict[str, jsonpatch.JsonPatch]:
+    """JSON patches by the HTTP path ("/api/v1/summary") or command ("summary+pools") whose answer they change.
+
+    Raises:
+        ValueError: one is no list of operations of RFC 6902.
+    """
+    if not isinstance(patches, Mapping):
+        raise ValueError("patches must be an object: HTTP path or command, and a list of operations")  # noqa: TRY004
+    try:
+        return {str(asked): jsonpatch.JsonPatch(list(operations)) for asked, operations in patches.items()}
+    except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException, TypeError) as error:
+        raise ValueError(f"patches: {error}") from None
 
 
 def garbage(length: int, seed: int) -> bytes:
@@ -98,6 +118,18 @@ def wrong_types(body: bytes) -> bytes:
         return json.dumps(twist(json.loads(body))).encode()
     except ValueError:
         return body
+
+
+def patched(body: bytes, patch: jsonpatch.JsonPatch) -> bytes:
+    """`body` with `patch` applied.
+
+    Raises:
+        ValueError: the body is no JSON, or a path of the patch is not in it.
+    """
+    try:
+        return json.dumps(patch.apply(json.loads(body))).encode()
+    except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException) as error:
+        raise ValueError(f"patch: {error}") from None
 
 
 def truncated(body: bytes) -> bytes:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from simulator.faults import HTML_PAGE, Fault, endless, garbage, padding, truncated, wrong_types
+import jsonpatch
+
+from simulator.faults import HTML_PAGE, Fault, endless, garbage, padding, patched, truncated, wrong_types
 from simulator.wire import Connection, Gate
 
 REASONS = {
@@ -216,9 +218,11 @@ class HttpConnection(Connection):
             self.close()
             return
         fault = self.gate.on(
-            "http", "garbage", "port_flood", "cut", "too_large", "html", "truncated_json", "wrong_types"
+            "http", "garbage", "port_flood", "cut", "too_large", "html", "truncated_json", "wrong_types", "patched"
         )
-        if fault:
+        if fault and fault.name == "patched":
+            self._send_response(_patched(response, fault.patches.get(request.path)), request.method, keep)
+        elif fault:
             self._spoil(fault, response, request.method, keep)
         else:
             self._send_response(response, request.method, keep)
@@ -279,3 +283,13 @@ class HttpConnection(Connection):
         self.later(fault.seconds if fault else self.policy.idle_seconds, self.close)
         if self._buffer:
             self._next_request()
+
+
+def _patched(response: Response, patch: jsonpatch.JsonPatch | None) -> Response:
+    """The answer with a patch; a patch that does not fit is the sender's mistake and shows as status 500."""
+    if patch is None or response.status != 200:
+        return response
+    try:
+        return replace(response, body=patched(response.body, patch))
+    except ValueError as error:
+        return text_response(str(error), 500)

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from simulator.faults import HTML_PAGE, Fault, endless, garbage, padding, truncated, wrong_types
+from simulator.faults import HTML_PAGE, Fault, endless, garbage, padding, patched, truncated, wrong_types
 from simulator.wire import Connection, Gate
 
 DENIED = b'{"STATUS":[{"STATUS":"E","When":0,"Code":45,"Msg":"Access denied to command","Description":""}],"id":1}'
@@ -130,9 +130,11 @@ class RpcConnection(Connection):
             self.close()
             return
         fault = self.gate.on(
-            "rpc", "garbage", "port_flood", "cut", "too_large", "html", "truncated_json", "wrong_types"
+            "rpc", "garbage", "port_flood", "cut", "too_large", "html", "truncated_json", "wrong_types", "patched"
         )
-        if fault:
+        if fault and fault.name == "patched":
+            self._finish(_patched(request, reply, fault))
+        elif fault:
             self._spoil(fault, reply)
         else:
             self._finish(reply)
@@ -163,6 +165,15 @@ class RpcConnection(Connection):
                 self._finish(truncated(reply))
             case _:
                 self._finish(wrong_types(reply))
+
+
+def _patched(request: bytes, reply: bytes, fault: Fault) -> bytes:
+    """The reply with the patch for its command; a patch that does not fit is the sender's mistake and is the answer."""
+    try:
+        patch = fault.patches.get("+".join(parse_request(request)[0]))
+        return reply if patch is None else patched(reply, patch)
+    except ValueError as error:
+        return str(error).encode()
 
 
 def parse_request(payload: bytes) -> tuple[list[str], str | None, bool]:

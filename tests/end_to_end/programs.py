@@ -21,8 +21,8 @@ ROOT = Path(__file__).parents[2]
 SAMPLE_NAMES = re.compile(r"miner_exporter_.*")
 
 
-def wait_for(check, what, seconds=30.0):
-    """Call `check` until it returns something true, and return that."""
+def wait_for(check, what, seconds=30.0, pause=0.05):
+    """Call `check` every `pause` seconds until it returns something true, and return that."""
     end = time.monotonic() + seconds
     while True:
         result = check()
@@ -30,7 +30,7 @@ def wait_for(check, what, seconds=30.0):
             return result
         if time.monotonic() > end:
             raise AssertionError(f"waited {seconds:g} s for {what}")
-        time.sleep(0.05)
+        time.sleep(pause)
 
 
 def free_port(kind=socket.SOCK_STREAM):
@@ -96,13 +96,13 @@ class Process:
 class Simulator:
     """A simulated flock with its switches: a mix of `count` devices, or those of the file `fleet`."""
 
-    def __init__(self, count=12, seed=7, udp_port=None, fleet=None, base=None):
+    def __init__(self, count=12, seed=7, udp_port=None, fleet=None, base=None, arguments=()):
         self.base = base or free_base()
         self.udp_port = udp_port or free_port(socket.SOCK_DGRAM)
         self.process = Process(
             sys.executable, "-m", "simulator", *([] if fleet is None else [fleet]),
             "--count", count, "--seed", seed, "--base", f"{self.base}.0",
-            "--udp-target", f"127.0.0.1:{self.udp_port}", "--control-port", 0, "--json",
+            "--udp-target", f"127.0.0.1:{self.udp_port}", "--control-port", 0, "--json", *arguments,
         )  # fmt: skip
         self.described = json.loads(self.process.wait_for_line('"ready"'))
         self.devices = self.described["devices"]
@@ -113,7 +113,7 @@ class Simulator:
     def truth(self):
         return httpx.get(f"{self.control}/truth", timeout=10).raise_for_status().json()
 
-    def post(self, path, **body):
+    def post(self, path, /, **body):
         return httpx.post(f"{self.control}/{path}", json=body, timeout=10).raise_for_status().json()
 
     def of(self, kind, number=0):
@@ -135,14 +135,14 @@ class Page:
                 assert key not in self.samples, f"twice on the page: {key}"
                 self.samples[key] = sample.value
 
-    def values(self, name, **labels):
+    def values(self, name, /, **labels):
         """The values of a metric by their labels as dict items."""
         wanted = labels.items()
         return {
             key[1]: value for key, value in self.samples.items() if key[0] == name and wanted <= dict(key[1]).items()
         }
 
-    def value(self, name, **labels):
+    def value(self, name, /, **labels):
         found = list(self.values(name, **labels).values())
         assert len(found) <= 1, f"{name}{labels}: {len(found)} samples"
         return found[0] if found else None

@@ -67,6 +67,39 @@ def test_garbage_is_neither_http_nor_json() -> None:
     with_fault("garbage", test)
 
 
+def test_patches_change_the_answers_they_are_for() -> None:
+    async def test(_: Simulation, host: Host) -> None:
+        assert (await get(host, INFO)).json()["miner"]["instant_hashrate"] == 0
+        assert "hashrate" not in (await command(host, "summary"))["STATUS"][0]
+        assert (await command(host, "summary"))["STATUS"][0]["Msg"] == "patched"
+        assert (await command(host, "pools"))["STATUS"][0]["Msg"] != "patched"
+
+    patches = {
+        INFO: [{"op": "replace", "path": "/miner/instant_hashrate", "value": 0}],
+        "summary": [{"op": "replace", "path": "/STATUS/0/Msg", "value": "patched"}],
+    }
+    with_fault("patched", test, patches=patches)
+
+
+def test_a_patch_that_does_not_fit_says_so() -> None:
+    async def test(_: Simulation, host: Host) -> None:
+        answer = await get(host, INFO)
+        assert answer.status_code == 500
+        assert answer.text.startswith("patch: ")
+        assert (await ask(host, SUMMARY)).startswith(b"patch: ")
+
+    wrong = [{"op": "replace", "path": "/nothing", "value": 0}]
+    with_fault("patched", test, patches={INFO: wrong, "summary": wrong})
+
+
+@pytest.mark.parametrize(
+    "patches", [[], {INFO: 5}, {INFO: [{"op": "guess", "path": "/miner"}]}, {INFO: [{"op": "remove", "path": "miner"}]}]
+)
+def test_what_is_no_patch_is_refused(patches: Any) -> None:
+    with pytest.raises(ValueError, match="^patches"):
+        read_fault("patched", {"patches": patches})
+
+
 def test_wrong_types_keep_the_structure() -> None:
     async def test(_: Simulation, host: Host) -> None:
         answer = await get(host, INFO)

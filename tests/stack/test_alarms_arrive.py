@@ -1,204 +1,173 @@
-"""The whole chain: simulated miners, the program, Prometheus and Alertmanager, until an alarm arrives and ends.
+"""The whole chain: simulated miners break, and the right alarms arrive, once, and end."""
 
-The rules are the shipped ones with all their times divided by `SCALE`, so that minutes pass in a second or two.
-"""
-
-import re
+import collections
 import signal
+import time
 
+import httpx
+import jsonpointer
 import pytest
-import yaml
 
-from tests.end_to_end.programs import Program, Simulator, wait_for
-from tests.stack.servers import PROMETHEUS, Alertmanager, Prometheus, Sink, quick_configuration
+from tests.end_to_end.programs import wait_for
+from tests.stack.breakages import ASKED, BREAKAGES, BY_HAND, LATE, put
+from tests.stack.servers import alerts
+from tests.stack.whole import Stack
 
 pytestmark = pytest.mark.realstack
 
-SCALE = 60
-UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-#: What may be news of a flock that is well.
+#: More of each kind than break.
+DEVICES = (
+    ("bitaxe", "gamma-2.12", 13), ("vnish", "s19jpro-1.2.6", 14), ("nerdqaxe", "nerdqaxe++", 3), ("antminer", "s19", 4),
+    ("avalon", "nano3s", 2), ("cgminer", "cgminer", 2),
+)  # fmt: skip
+BOARDS = 4
+ADDRESS = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"
+#: What may be told of a flock that is well.
 NEWS = {"info", "none"}
-
-
-def shorter(text):
-    """A duration like 10m, divided by `SCALE`."""
-    number, unit = re.fullmatch(r"(\d+)([smhd])", text).groups()
-    return f"{max(1, int(number) * UNITS[unit] // SCALE)}s"
-
-
-def quick_rules(folder):
-    """The shipped rules with shorter times, in `folder`."""
-    folder.mkdir()
-    for path in (PROMETHEUS / "rules").glob("*.yml"):
-        document = yaml.safe_load(path.read_text())
-        for group in document["groups"]:
-            for rule in group["rules"]:
-                rule["expr"] = re.sub(
-                    r"(\[|offset )(\d+[smhd])", lambda match: match[1] + shorter(match[2]), rule["expr"]
-                )
-                if "for" in rule:
-                    rule["for"] = "0s" if rule["for"] == "0s" else shorter(rule["for"])
-        (folder / path.name).write_text(yaml.safe_dump(document))
-
-
-def configure_prometheus(folder, exporter, alertmanager):
-    """The shipped configuration at other addresses, scraping every second."""
-    quick_rules(folder / "rules")
-    document = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text())
-    document["global"] = {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
-    document["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"] = [alertmanager]
-    addresses = {"flockwatch": exporter, "alertmanager": alertmanager}
-    document["scrape_configs"] = [
-        {**job, "static_configs": [{"targets": [addresses[job["job_name"]]]}]}
-        for job in document["scrape_configs"]
-        if job["job_name"] in addresses
-    ]
-    path = folder / "prometheus.yml"
-    path.write_text(yaml.safe_dump(document))
-    return path
-
-
-class Stack:
-    """Everything, running."""
-
-    def __init__(self, folder):
-        self._started = []
-        try:
-            self._start(folder)
-        except BaseException:
-            self.stop()
-            raise
-
-    def _start(self, folder):
-        self.simulator = self._keep(Simulator(count=24, seed=11))
-        self.program = Program(folder, self.simulator)
-        self._keep(self.program)
-        self.program.start()
-        self.sink = Sink()
-        # Each alarm is a message of its own, so that none is repeated because another joined its group.
-        configuration = quick_configuration(folder, self.sink, group_by=["..."])
-        self.alertmanager = self._keep(Alertmanager(folder, configuration))
-        self.exporter = self.program.metrics.removeprefix("http://")
-        hub = configure_prometheus(folder, self.exporter, self.alertmanager.url.removeprefix("http://"))
-        self.page = self.program.until_found(23, 90)
-        self.prometheus = self._keep(Prometheus(folder, hub))
-
-    def _keep(self, process):
-        self._started.append(process)
-        return process
-
-    def stop(self):
-        while self._started:
-            self._started.pop().stop()
-        if hasattr(self, "sink"):
-            self.sink.close()
-
-    def key(self, device):
-        key = self.page.key_at(device["address"])
-        assert key, device
-        return key
-
-    def name(self, device):
-        (labels,) = self.page.values("miner_info", miner=self.key(device))
-        return dict(labels)["name"]
-
-    def alarms(self, status):
-        """(name, miner) of every alarm in the messages that came, without news."""
-        told = [each["labels"] for each in self.sink.told(status)]
-        return [(each["alertname"], each.get("miner")) for each in told if each["severity"] not in NEWS]
-
-    def explain(self):
-        return f"arrived: {sorted(map(str, self.alarms('firing')))}; now: " + ", ".join(
-            sorted(str(each["metric"]) for each in self.prometheus.query("ALERTS"))
-        )
 
 
 @pytest.fixture
 def stack(tmp_path):
-    running = Stack(tmp_path)
+    running = Stack(tmp_path, DEVICES, BOARDS)
     yield running
     running.stop()
 
 
-def arrived(stack, wanted, status):
-    def check():
-        return wanted <= set(stack.alarms(status))
+class Breaker:
+    """Breaks one miner after the other, and mends them."""
 
-    try:
-        wait_for(check, status, 90)
-    except AssertionError:
-        missing = wanted - set(stack.alarms(status))
-        raise AssertionError(f"{status} did not arrive: {missing}; {stack.explain()}") from None
+    def __init__(self, stack):
+        self.stack = stack
+        self._free = {kind: [] for kind, *_ in DEVICES} | {"usb": list(stack.simulator.boards)}
+        for device in stack.simulator.devices:
+            self._free[device["kind"]].append(device["address"])
+        self._mend = []
+
+    def take(self, kind):
+        """A miner of a kind that is well, by its address or port."""
+        return self._free[kind].pop()
+
+    def all_of(self, breakages):
+        """Break a miner for each; returns the alarms that must come: (alarm, severity, miner)."""
+        return {(each.alarm, each.severity, self.stack.key(self._one(each))) for each in breakages}
+
+    def _one(self, breakage):
+        place = self.take(breakage.kind)
+        if breakage.patch:
+            path = ASKED[breakage.kind]
+            port = next(d["http_port"] for d in self.stack.simulator.devices if d["address"] == place)
+            answer = httpx.get(f"http://{place}:{port}{path}", timeout=10).raise_for_status().json()
+            self.fault(place, fault="patched", patches={path: [_settled(each, answer) for each in breakage.patch]})
+        if breakage.fault:
+            self.fault(place, **breakage.fault)
+        if breakage.hardware:
+            self.stack.control("mode", address=place, hardware=breakage.hardware)
+            self._mend.append(("mode", {"address": place, "hardware": None}))
+        if breakage.scenario:
+            self.stack.control("serial", path=place, scenario=breakage.scenario, reset=True)
+            self._mend.append(("serial", {"path": place, "scenario": "good", "reset": True}))
+        return place
+
+    def fault(self, place, **fault):
+        self.stack.control("fault", address=place, **fault)
+        self._mend.append(("fault", {"address": place, "fault": None}))
+
+    def mend(self):
+        while self._mend:
+            path, body = self._mend.pop()
+            self.stack.control(path, **body)
 
 
-@pytest.mark.timeout(400)
-def test_ten_broken_miners_are_told_of_once_each_and_so_is_their_end(stack):
-    simulator, program = stack.simulator, stack.program
+def _settled(operation, answer):
+    """An operation whose value is no longer a function of what stands there."""
+    value = operation.get("value")
+    if not callable(value):
+        return operation
+    return put(operation["path"], value(jsonpointer.resolve_pointer(answer, operation["path"])))
 
-    # A flock that is well, two of whose miners rest or are muted, raises nothing.
-    wait_for(lambda: len(stack.prometheus.query("miner:watched")) >= 23, "the rules to know the flock")
-    resting = simulator.of("vnish", 1)
-    simulator.post("mode", address=resting["address"], pause=True)
-    wait_for(lambda: stack.prometheus.query("ALERTS{alertname='Watchdog',alertstate='firing'}"), "the rules to run")
-    assert stack.prometheus.failing_rules() == {}
-    assert stack.alarms("firing") == [], stack.explain()
 
-    refused, silent, garbled, half_open, twisted = (
-        simulator.of("bitaxe", 0), simulator.of("bitaxe", 1), simulator.of("bitaxe", 2),
-        simulator.of("nerdqaxe", 0), simulator.of("bitaxe", 3),
-    )  # fmt: skip
-    fan, board, locked = (simulator.of("antminer", number) for number in range(3))
-    hot, restarting = simulator.of("bitaxe", 4), simulator.of("nerdqaxe", 1)
-    faults = {
-        refused["address"]: {"fault": "vanish"},
-        silent["address"]: {"fault": "vanish", "silent": True},
-        garbled["address"]: {"fault": "garbage"},
-        half_open["address"]: {"fault": "half_open"},
-        twisted["address"]: {"fault": "wrong_types"},
-        locked["address"]: {"fault": "auth"},
+def restart_again_and_again(stack, place):
+    uptime = f'miner_uptime_seconds{{miner="{stack.key(place)}"}}'
+    for number in range(3):
+        # A restart shows when the uptime is less than at the poll before.
+        wait_for(lambda: (stack.value(uptime) or 0) > 6, "an uptime that can fall")
+        stack.control("fault", address=place, fault="reboot", seconds=0.5)
+        wait_for(lambda seen=number: stack.value(f"resets({uptime}[60s])") > seen, "a restart to be seen")
+
+
+def come_and_go(stack, place):
+    up = f'miner_up{{miner="{stack.key(place)}"}}'
+    for number in range(8):
+        stack.control("fault", address=place, fault=None if number % 2 else "vanish")
+        wait_for(lambda state=number % 2: stack.value(up) == state, "the miner to go or come")
+
+
+@pytest.mark.timeout(500)
+def test_every_alarm_of_a_miner_arrives_once_and_so_does_its_end(stack):
+    program, breaker = stack.program, Breaker(stack)
+    said = {(each.alarm, each.severity) for each in (*BREAKAGES, *LATE)} | set(BY_HAND.items())
+    assert said == {
+        (rule["alert"], rule["labels"]["severity"])
+        for _, rule in alerts()
+        if "group_left (name, site, rack, model) miner:watched" in rule["expr"]
     }
-    for address, fault in faults.items():
-        simulator.post("fault", address=address, **fault)
-    simulator.post("mode", address=fan["address"], hardware="fan")
-    simulator.post("mode", address=board["address"], hardware="board")
-    simulator.post("mode", address=hot["address"], hardware="overheat")
+
+    # A flock that is well raises nothing, nor do a miner that rests and one that is muted and gone.
+    resting, muted = breaker.take("vnish"), breaker.take("bitaxe")
+    stack.control("mode", address=resting, pause=True)
+    settings = f"/miners/{stack.id(muted)}"
+    stack.api("PATCH", settings, json={"muted_until": time.time() + 86400})
+    wait_for(lambda: len(stack.prometheus.query("miner:watched")) == stack.number - 1, "the rules to know the flock")
+    stack.control("fault", address=muted, fault="vanish")
+    wait_for(lambda: ("Watchdog", "none", None) in stack.firing(), "the rules to run")
+    assert stack.prometheus.failing_rules() == {}
+    assert [each for each in stack.alarms("firing") if each[1] not in NEWS] == []
+
+    wanted = breaker.all_of(BREAKAGES)
+    stranger = breaker.take("bitaxe")
+    wallet = stack.api("POST", "/wallets", json={"name": "Savings", "address": ADDRESS, "currency": "BTC"}).json()["id"]
+    link = f"/miners/{stack.id(stranger)}/link-wallet"
+    stack.api("POST", link, params={"wallet_id": wallet})
     good = program.configuration.read_text()
     program.configuration.write_text(good + "\nnonsense: true\n")
     program.process.send(signal.SIGHUP)
+    restarting, unstable = breaker.take("nerdqaxe"), breaker.take("bitaxe")
+    restart_again_and_again(stack, restarting)
+    come_and_go(stack, unstable)
+    wait_for(lambda: stack.prometheus.query("miner_up offset 60s"), "a window to pass")
+    wanted |= breaker.all_of(LATE)
+    by_hand = {"MinerRebooting": restarting, "MinerUnstable": unstable, "MinerPoolUnexpected": stranger}
+    wanted |= {(alarm, BY_HAND[alarm], stack.key(place)) for alarm, place in by_hand.items()}
+    wanted.add(("ExporterConfigBad", "warning", None))
+    stack.until_told(wanted, "firing")
 
-    wanted = {("MinerDown", stack.key(each)) for each in (refused, silent, garbled, half_open, twisted)} | {
-        ("MinerSignInRefused", stack.key(locked)),
-        ("MinerFanStopped", stack.key(fan)),
-        ("MinerBoardDown", stack.key(board)),
-        ("MinerOverheat", stack.key(hot)),
-        ("ExporterConfigBad", None),
-    }
-    arrived(stack, wanted, "firing")
+    # What was muted is told when that ends, and is over when it is muted again.
+    assert not [each for each in stack.alarms("firing") if each[2] in (stack.key(muted), stack.key(resting))]
+    down = {("MinerDown", "critical", stack.key(muted))}
+    stack.api("PATCH", settings, json={"muted_until": None})
+    stack.until_told(down, "firing")
+    stack.api("PATCH", settings, json={"muted_until": time.time() + 86400})
+    stack.until_told(down, "resolved")
 
-    uptime = f'miner_uptime_seconds{{miner="{stack.key(restarting)}"}}'
-    for number in range(3):
-        # A restart shows when the uptime is less than at the poll before.
-        wait_for(lambda: stack.prometheus.query(f"{uptime} > 6"), "an uptime that can fall")
-        simulator.post("fault", address=restarting["address"], fault="reboot", seconds=0.5)
-        wait_for(
-            lambda before=number: stack.prometheus.query(f"resets({uptime}[60s]) > {before}"), "a restart to be seen"
-        )
-    wanted.add(("MinerRebooting", stack.key(restarting)))
-    arrived(stack, wanted, "firing")
-
-    for address in faults:
-        simulator.post("fault", address=address, fault=None)
-    for each in (fan, board, hot):
-        simulator.post("mode", address=each["address"], hardware=None)
+    breaker.mend()
+    stack.api("POST", link)
     program.configuration.write_text(good)
     program.process.send(signal.SIGHUP)
     program.command("rescan")
     # Passwords that a miner refused are tried again only when somebody asks for it.
-    program.command("rescan", stack.name(locked))
-    arrived(stack, wanted, "resolved")
+    locked = next(miner for alarm, _, miner in wanted if alarm == "MinerSignInRefused")
+    (labels,) = stack.page.values("miner_info", miner=locked)
+    program.command("rescan", dict(labels)["name"])
+    stack.until_told({each for each in wanted if each[1] not in NEWS}, "resolved", 150.0)
+    # The end of news is not told.
+    wait_for(lambda: not wanted & stack.firing(), "the news to be old", 90)
 
-    told, ended = stack.alarms("firing"), stack.alarms("resolved")
-    assert {each: told.count(each) for each in wanted} == dict.fromkeys(wanted, 1)
-    assert {each: ended.count(each) for each in wanted} == dict.fromkeys(wanted, 1)
-    assert not [each for each in told if each[1] == stack.key(resting)]
+    for status in ("firing", "resolved"):
+        told = collections.Counter(
+            (each["fingerprint"], each["labels"]["alertname"])
+            for each in stack.sink.told(status)
+            if (each["labels"]["alertname"], each["labels"]["severity"], each["labels"].get("miner")) in wanted | down
+        )
+        assert {each: count for each, count in told.items() if count > 1} == {}
+    assert not [each for each in stack.alarms("firing") if each[2] == stack.key(resting)]
     assert stack.prometheus.failing_rules() == {}

@@ -5,6 +5,7 @@ watch the made-up bus, and writes what was reported. `run` does that from a test
 """
 
 import asyncio
+import contextlib
 import ctypes
 import itertools
 import json
@@ -44,8 +45,8 @@ def run(*steps, udev=True, poll_seconds=3600.0, own=False):
         poll_seconds: of the watcher.
         own: every board is opened when it is reported, and closed when its unplug is.
 
-    Returns `reports` ("added", device, initial; "removed", dev_path), `log`, `descriptors` (numbers of open files), and
-    what was read: `heard` (dev_path, text) and `lost` (dev_path).
+    Returns `reports` ("added", device, initial; "removed", dev_path), `log`, `descriptors` (what is open at
+    each of these steps), and what was read: `heard` (dev_path, text) and `lost` (dev_path).
     """
     order = {"steps": steps, "udev": udev, "poll_seconds": poll_seconds, "own": own}
     done = subprocess.run(
@@ -233,7 +234,7 @@ async def _play(order):
         "wait": owner.reports.until,
         "heard": owner.heard.until,
         "gone": owner.lost.until,
-        "descriptors": lambda: descriptors.append(len(os.listdir("/proc/self/fd"))),
+        "descriptors": lambda: descriptors.append(_open_files()),
         "silently": silently,
         "event": bus.event,
         "say": bus.say,
@@ -252,6 +253,15 @@ async def _play(order):
                 await asyncio.sleep(0.001)
     watcher.stop()
     return {"reports": owner.reports, "heard": owner.heard, "lost": owner.lost, "descriptors": descriptors}
+
+
+def _open_files():
+    """What each descriptor of this process leads to."""
+    found = []
+    for number in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(FileNotFoundError):  # the one that lists
+            found.append(os.readlink(f"/proc/self/fd/{number}"))
+    return sorted(found)
 
 
 class _Lines(logging.Handler):

@@ -149,7 +149,8 @@ def test_two_hundred_rounds_of_eight_boards_that_are_read():
         heard = {tuple(entry) for entry in done.heard[8 * count : 8 * count + 8]}
         assert heard == {(f"/dev/{name}", f"{count} {name}\n") for name in names}
     assert len(done.reports) == 16 * rounds
-    assert done.descriptors[1] <= done.descriptors[0]
+    first, last = done.descriptors
+    assert len(last) <= len(first), (first, last)
 
 
 def test_an_unplugged_board_is_lost_at_once():
