@@ -12,8 +12,8 @@
     ``UnavailableError``: the engine is stopping or did not answer in time
     ``MinerError``: one miner's trouble, never anybody else's
         ``RequestTimeoutError`` (timeout), ``ConnectionRefused`` (refused), ``Unreachable`` (unreachable),
-        ``AuthError`` (auth) with ``LockedOut``, ``ProtocolError`` (protocol), ``DecodeError`` (decode),
-        ``TooLarge`` (too_large), ``Unsupported`` (unsupported), ``InternalError`` (internal)
+        ``AuthError`` (auth) with ``NoChallenge`` and ``LockedOut``, ``ProtocolError`` (protocol),
+        ``DecodeError`` (decode), ``TooLarge`` (too_large), ``Unsupported`` (unsupported), ``InternalError`` (internal)
     ``DriverRejected``: a driver file that cannot be used
 """
 
@@ -121,6 +121,10 @@ class AuthError(MinerError):
     """The device wants a (different) password or key. Retries stop until it is changed: devices lock out."""
 
     reason = "auth"
+
+
+class NoChallenge(AuthError):
+    """The device wants a sign-in and does not say how, or in a way that is not known: it has judged no password."""
 
 
 class LockedOut(AuthError):

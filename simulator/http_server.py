@@ -245,9 +245,9 @@ class HttpConnection(Connection):
             case "html":
                 self._send_response(Response(200, HTML_PAGE, "text/html"), method, keep)
             case "truncated_json":
-                self._send_response(Response(response.status, truncated(response.body)), method, keep)
+                self._send_response(replace(response, body=truncated(response.body)), method, keep)
             case _:
-                self._send_response(Response(response.status, wrong_types(response.body)), method, keep)
+                self._send_response(replace(response, body=wrong_types(response.body)), method, keep)
 
     def _head(self, response: Response, length: int, keep: bool) -> bytes:
         lines = [f"HTTP/1.1 {response.status} {REASONS.get(response.status, 'Unknown')}"]

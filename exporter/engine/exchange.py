@@ -18,7 +18,15 @@ from typing import Any, Final, Protocol, TypeVar
 import httpx
 
 from exporter.drivers.api import Answer, Answers, Auth, CgminerRequest, Driver, HttpRequest, Request
-from exporter.errors import AuthError, DecodeError, MinerError, ProtocolError, RequestTimeoutError, Unsupported
+from exporter.errors import (
+    AuthError,
+    DecodeError,
+    MinerError,
+    NoChallenge,
+    ProtocolError,
+    RequestTimeoutError,
+    Unsupported,
+)
 from exporter.protocols import cgminer
 from exporter.protocols.tolerant_json import parse_json
 
@@ -196,6 +204,8 @@ class Exchange:
                     return await self._wire.http_signed(
                         session.endpoint, request, auth, rules.timeout_seconds, rules.keep_alive
                     )
+            except NoChallenge:
+                raise
             except AuthError:
                 if session.digests and session.digests[0] is auth:
                     session.digests.pop(0)

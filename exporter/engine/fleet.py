@@ -39,6 +39,7 @@ class MinerRecord:
         poll_errors: failed polls by reason since the program started.
         last_success: Unix time of the last successful poll.
         auth_failed: a wrong device password stopped the polls until it is changed.
+        sign_in_refused: `auth_failed`, or the last poll failed because the device wants a (different) password.
         pools_expected: number of each active pool, and whether it is the linked wallet's; empty without a link.
         usb: only for miners on USB.
     """
@@ -65,6 +66,7 @@ class MinerRecord:
     location_notes: str | None = None
     model_alias: str | None = None
     auth_failed: bool = False
+    sign_in_refused: bool = False
     up: bool | None = None
     reading: Reading | None = None
     expires_at: float = 0.0

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from exporter.engine.fleet import MinerRecord, UsbRecord
 from exporter.engine.merge import merge_identity
 from exporter.engine.poller import Poller, PollState
+from exporter.errors import AuthError
 from exporter.model import Identity, Reading
 from exporter.model_usb import UsbState, UsbStatus, UsbView
 from exporter.store.rows import MinerRow
@@ -113,6 +114,7 @@ def record_of(miner: Miner, port: int | None = None) -> MinerRecord:
         location_notes=row.location_notes,
         model_alias=row.model_alias,
         auth_failed=state.auth_failed,
+        sign_in_refused=state.auth_failed or (polled and state.up is False and state.reason == AuthError.reason),
         up=state.up if polled else None,
         reading=reading,
         expires_at=expires_at,

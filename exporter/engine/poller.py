@@ -85,7 +85,9 @@ class PollMeter(Protocol):
 
     def poll_begun(self, driver: str) -> None: ...
 
-    def poll_ended(self, driver: str, seconds: float, reason: str | None) -> None: ...
+    def poll_ended(self, driver: str, seconds: float) -> None: ...
+
+    def poll_failed(self, driver: str, reason: str) -> None: ...
 
     def poll_dropped(self, driver: str) -> None: ...
 
@@ -129,6 +131,7 @@ class Poller:
         self._stopped = False
         self._refused_key: tuple[tuple[str, str], ...] = ()
         self._hanging: dict[str, concurrent.futures.Future[Any]] = {}
+        self._telemetry_fault = False
 
     # --- schedule ---
 
@@ -243,7 +246,7 @@ class Poller:
             raise
         duration = time.monotonic() - started
         self.state.duration = duration
-        self._meter.poll_ended(driver_type, duration, failure.reason if failure else None)
+        self._meter.poll_ended(driver_type, duration)
         if failure is not None:
             self._failed(failure)
         else:
@@ -336,9 +339,14 @@ class Poller:
             reading = await self._isolated(self._read_telemetry(), self._telemetry_limit())
         except MinerError as error:
             self._count(error)
-            log.debug("telemetry failed: %s", error, extra={"miner": self.name})
+            new_fault = isinstance(error, InternalError) and not self._telemetry_fault
+            self._telemetry_fault = isinstance(error, InternalError)
+            level, trace = (logging.WARNING, _trace_of(error)) if new_fault else (logging.DEBUG, None)
+            where = {"miner": self.name, "reason": error.reason}
+            log.log(level, "telemetry failed: %s", error, exc_info=trace, extra=where)
             self._on_change()
             return
+        self._telemetry_fault = False
         if reading is _NOTHING and self.state.telemetry is None:
             return
         self.state.telemetry = reading
@@ -437,12 +445,9 @@ class Poller:
     def _failed(self, error: MinerError) -> None:
         state = self.state
         if state.up is not False:
-            fault = error if isinstance(error, InternalError) and error.__cause__ is not None else None
             where = {"miner": self.name, "reason": error.reason}
-            expected = time.monotonic() < state.away_until
-            log.log(
-                logging.INFO if expected else logging.WARNING, "miner is gone: %s", error, exc_info=fault, extra=where
-            )
+            level = logging.INFO if time.monotonic() < state.away_until else logging.WARNING
+            log.log(level, "miner is gone: %s", error, exc_info=_trace_of(error), extra=where)
         state.up = False
         state.failures += 1
         state.reason = error.reason
@@ -461,6 +466,7 @@ class Poller:
     def _count(self, error: MinerError) -> None:
         self.state.errors[error.reason] = self.state.errors.get(error.reason, 0) + 1
         self.state.last_error = str(error)
+        self._meter.poll_failed(self.session.driver.driver_type, error.reason)
 
     def credentials_changed(self) -> None:
         """Forget the refusals and try again at once."""
@@ -481,6 +487,11 @@ class Poller:
         if merged.identity is not self.state.identity:
             merged = replace(merged, identity=self.state.identity)
         return merged
+
+
+def _trace_of(error: MinerError) -> MinerError | None:
+    """The error where its trace tells something: a fault of ours or of a driver. Else None."""
+    return error if isinstance(error, InternalError) and error.__cause__ is not None else None
 
 
 def _needs_key(requests: tuple[Request, ...]) -> bool:

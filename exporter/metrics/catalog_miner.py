@@ -97,6 +97,13 @@ MINER_METRICS: Final[tuple[MetricSpec[Any], ...]] = (
         lambda record: record.muted if record.managed else None,
     ),
     gauge(
+        "miner_sign_in_refused",
+        spec.BOOL,
+        "1 while the miner takes none of the passwords that are known for it.",
+        MINER,
+        lambda record: record.sign_in_refused if record.managed else None,
+    ),
+    gauge(
         "miner_last_success_timestamp_seconds",
         spec.UNIX_SECONDS,
         "Unix time of the last successful poll.",

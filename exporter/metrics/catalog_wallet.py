@@ -1,4 +1,4 @@
-"""Metrics of tracked wallets. They carry no label `miner`; `wallet` is the wallet's id, never its address."""
+"""Metrics of tracked wallets. `wallet` is the wallet's id, never its address; only the link names a miner."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ class WalletFigures:
         pool: how people call the pool; None for any.
         hashrates: (window, H/s) pairs.
         shares: (result, number) pairs, logged since the program started.
+        miners: keys of the miners that are linked to it.
     """
 
     wallet: str
@@ -33,6 +34,7 @@ class WalletFigures:
     best_share_difficulty: float | None = None
     workers: int | None = None
     shares: tuple[tuple[str, int], ...] = ()
+    miners: tuple[str, ...] = ()
 
 
 WALLET_INFO: Final = SelfSpec(
@@ -60,8 +62,15 @@ WALLET_SHARES: Final = SelfSpec(
     "Shares logged for the wallet since the program started: accepted, rejected.",
     ("wallet", "result"),
 )
+WALLET_LINK: Final = SelfSpec(
+    "miner_wallet_link_info",
+    "gauge",
+    INFO,
+    "A miner that is linked to the wallet; the value is always 1.",
+    ("wallet", "miner"),
+)
 
-_GAUGES: Final = (WALLET_INFO, WALLET_HASHRATE, WALLET_BEST, WALLET_WORKERS)
+_GAUGES: Final = (WALLET_INFO, WALLET_HASHRATE, WALLET_BEST, WALLET_WORKERS, WALLET_LINK)
 #: Every family of wallets, for the reference and the checks.
 WALLET_METRICS: Final = (*_GAUGES, WALLET_SHARES)
 
@@ -77,7 +86,7 @@ class WalletCollector(Collector):
         self._wallets = wallets
 
     def collect(self) -> Iterator[Metric]:
-        info, rate, best, workers = (
+        info, rate, best, workers, links = (
             GaugeMetricFamily(spec.name, spec.help, labels=spec.labels, unit=spec.unit.openmetrics) for spec in _GAUGES
         )
         shares = CounterMetricFamily(WALLET_SHARES.name, WALLET_SHARES.help, labels=WALLET_SHARES.labels)
@@ -89,9 +98,11 @@ class WalletCollector(Collector):
                 best.add_metric((each.wallet,), each.best_share_difficulty)
             if each.workers is not None:
                 workers.add_metric((each.wallet,), each.workers)
+            for miner in each.miners:
+                links.add_metric((each.wallet, miner), 1.0)
             for result, number in each.shares:
                 shares.add_metric((each.wallet, result), number)
-        return (family for family in (info, rate, best, workers, shares) if family.samples)
+        return (family for family in (info, rate, best, workers, links, shares) if family.samples)
 
     def describe(self) -> Iterable[Metric]:
         """Nothing: asking for the families before the engine runs is of no use."""

@@ -210,14 +210,17 @@ class SelfMetrics:
             polls = self._polls.setdefault(driver, _Polls())
         polls.begun += 1
 
-    def poll_ended(self, driver: str, seconds: float, reason: str | None = None) -> None:
-        """A poll that began has ended; `reason` is the failure's (one of `exporter.errors.REASONS`), or None."""
+    def poll_ended(self, driver: str, seconds: float) -> None:
+        """The status of a poll that began has come, or will not come."""
         polls = self._polls[driver]
         polls.ended += 1
         polls.seconds += seconds
         polls.buckets[bisect.bisect_left(BUCKETS, seconds)] += 1
-        if reason is not None:
-            polls.failures[reason if reason in polls.failures else "internal"] += 1
+
+    def poll_failed(self, driver: str, reason: str) -> None:
+        """A poll gave no status, or no telemetry after it; `reason` is one of `exporter.errors.REASONS`."""
+        failures = self._polls[driver].failures
+        failures[reason if reason in failures else "internal"] += 1
 
     def poll_dropped(self, driver: str) -> None:
         """A poll that began was given up: its miner was forgotten, or is polled by another driver now."""

@@ -61,8 +61,8 @@ COUNT: Final = Unit("1", "", "")
 
 _WORDS: Final = """
     accepted active bad boots chips commands condition difficulty errors expected failures faults flight found light
-    managed mining mode muted nonces overheat polls ports priority probed received rejected rejections shares stale
-    state status successful targets templates up waiting workers
+    managed mining mode muted nonces overheat polls ports priority probed received refused rejected rejections shares
+    stale state status successful targets templates up waiting workers
 """
 #: The only words a name without a unit may end in (before ``_total``). promtool lets ``_mhz``, ``_ghs``, ``_mv`` and
 #: ``_percent`` pass, so the list is ours, and a new word is added on purpose.

@@ -11,7 +11,7 @@ from collections.abc import Generator
 import httpx
 
 from exporter.drivers.api import Answer, HttpRequest
-from exporter.errors import AuthError, ProtocolError
+from exporter.errors import AuthError, NoChallenge, ProtocolError
 from exporter.protocols.digest import Signer
 from exporter.protocols.http1 import MAX_BODY_BYTES, ResponseParser, host_header
 from exporter.transports.connecting import place
@@ -63,7 +63,7 @@ async def request_signed(
     `timeout` is that of each exchange: the first one takes two.
 
     Raises:
-        AuthError: the device wants other credentials.
+        AuthError: the device wants other credentials; `NoChallenge` where it has not judged these.
         RequestTimeoutError, ConnectionRefused, Unreachable, ProtocolError, TooLarge: as `HttpConnections.request`.
     """
     if isinstance(auth, SignedIn):
@@ -149,8 +149,9 @@ async def _request_by_signer(
             answerable = signer.take(challenges)
         except ProtocolError as error:
             raise ProtocolError(f"{where}: the device's challenge cannot be answered: {error}") from error
-        if answerable:
-            parser = await send(signer.header(request.method, request.path))
+        if not answerable:
+            raise NoChallenge(f"{where}: status 401 without a challenge that can be answered")
+        parser = await send(signer.header(request.method, request.path))
         if parser.status == 401:
             raise AuthError(f"{where}: the device refuses the user or the password")
     return Answer(parser.body, parser.status, parser.headers)

@@ -79,6 +79,10 @@ class WalletService:
         for wallet in self._db.wallets.all():
             yield wallet, self._directory.display_name(wallet.pool), self.statistics.view(wallet.id)[0]
 
+    def linked(self, wallet_id: int) -> tuple[int, ...]:
+        """The ids of the miners whose present configuration is of a wallet, in order; from any thread."""
+        return tuple(sorted({one.miner_id for one in self._db.miner_configs.of_wallet(wallet_id) if one.active}))
+
     def choices(self) -> tuple[PoolChoice, ...]:
         return self._directory.choices()
 
@@ -88,8 +92,8 @@ class WalletService:
 
     def _view(self, wallet: Wallet) -> WalletView:
         statistics, error = self.statistics.view(wallet.id)
-        miners = sorted({config.miner_id for config in self._db.miner_configs.of_wallet(wallet.id) if config.active})
-        return WalletView(wallet, self._directory.display_name(wallet.pool), statistics, error, tuple(miners))
+        pool = self._directory.display_name(wallet.pool)
+        return WalletView(wallet, pool, statistics, error, self.linked(wallet.id))
 
     def _sources(self, wallet: Wallet) -> tuple[Source, ...]:
         configs = self._db.miner_configs.of_wallet(wallet.id)

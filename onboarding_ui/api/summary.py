@@ -172,6 +172,16 @@ def record_of(engine: EngineApi, miner_id: int) -> MinerRecord:
     raise UnknownError(f"no miner has the id {miner_id}")
 
 
+def record_of_key(engine: EngineApi, key: str) -> MinerRecord:
+    """The record of the miner that metrics call `key`. Raises `UnknownError`."""
+    found = next((record for record in engine.snapshot().miners if record.key == key), None)
+    if found is None:
+        raise UnknownError(
+            f"no miner here has the key {key}; it may have been forgotten, or belong to another Flockwatch"
+        )
+    return found
+
+
 def one_miner_json(engine: EngineApi, miner_id: int) -> dict[str, Any]:
     """The document of one miner. Raises `UnknownError`."""
     record = record_of(engine, miner_id)

@@ -6,13 +6,14 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
-from flask import Blueprint, render_template, request
+from flask import Blueprint, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
 
 from exporter.engine.client import EngineApi
 from exporter.engine.onboarding import CURRENCIES
 from exporter.errors import UnavailableError
 from exporter.wallets.reasons import explain
-from onboarding_ui.api.summary import hottest, live_reading, record_of, reject_ratio, shares
+from onboarding_ui.api.summary import hottest, live_reading, record_of, record_of_key, reject_ratio, shares
 from onboarding_ui.charts import HEIGHT, WIDTH, Chart, chart_of
 from onboarding_ui.chips import chip_boards
 from onboarding_ui.flock_query import GROUPS
@@ -53,6 +54,11 @@ def history_of(engine: EngineApi, miner_id: int, asked: str) -> History:
 def miner_pages(engine: EngineApi) -> Blueprint:
     """The blueprint of the page."""
     pages = Blueprint("miner", __name__)
+
+    @pages.get("/miners/by-key/<path:key>")
+    def by_key(key: str) -> ResponseReturnValue:
+        """Where dashboards lead to: they know the label `miner`, not the id."""
+        return redirect(url_for("miner.miner", miner_id=record_of_key(engine, key).id))
 
     @pages.get("/miners/<int:miner_id>")
     def miner(miner_id: int) -> str:

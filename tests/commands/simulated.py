@@ -41,7 +41,10 @@ class _Silent:
     def poll_begun(self, driver):
         pass
 
-    def poll_ended(self, driver, seconds, reason):
+    def poll_ended(self, driver, seconds):
+        pass
+
+    def poll_failed(self, driver, reason):
         pass
 
 

@@ -216,7 +216,10 @@ class Meter:
     def poll_begun(self, driver):
         self.polls[driver] += 1
 
-    def poll_ended(self, driver, seconds, reason):
+    def poll_ended(self, driver, seconds):
+        self.polls[driver, "ended"] += 1
+
+    def poll_failed(self, driver, reason):
         self.polls[driver, reason] += 1
 
     def poll_dropped(self, driver):

@@ -118,7 +118,7 @@ def test_polls_of_others_that_are_under_way_come_to_their_end(with_flock):
         gate.set()
         await bench.settle()
         polls = bench.meter.polls - counted
-        assert polls["rig"] == polls["rig", None] == len(OTHERS)
+        assert polls["rig"] == polls["rig", "ended"] == len(OTHERS)
         assert polls["rig", "dropped"] == 0
         assert polls["lamp", "dropped"] == len(CHANGED)
 
@@ -146,7 +146,7 @@ def test_polling_goes_on_through_every_change(with_flock):
         await bench.settle()
         assert all(ups[at(number)] == len(sets) for number in OTHERS)
         polls = bench.meter.polls
-        assert {key[1] for key in polls if isinstance(key, tuple) and key[0] == "rig"} == {None}
+        assert {key[1] for key in polls if isinstance(key, tuple) and key[0] == "rig"} == {"ended"}
 
     with_flock(story, status_seconds=1)
 

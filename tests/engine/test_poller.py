@@ -20,17 +20,20 @@ GOOD = {"GET /status": page({"rate": 5.0, "mac": MAC}), "GET /who": page({"mac":
 
 class Meter:
     def __init__(self):
-        self.begun = 0
-        self.reasons = []
+        self.begun = self.ended = self.dropped = 0
+        self.failures = []
 
     def poll_begun(self, driver):
         self.begun += 1
 
-    def poll_ended(self, driver, seconds, reason):
-        self.reasons.append(reason)
+    def poll_ended(self, driver, seconds):
+        self.ended += 1
+
+    def poll_failed(self, driver, reason):
+        self.failures.append((driver, reason))
 
     def poll_dropped(self, driver):
-        self.reasons.append("dropped")
+        self.dropped += 1
 
 
 class Bench:
@@ -80,7 +83,7 @@ def test_a_good_poll_gives_a_reading_that_expires():
     assert bench.state.up is True
     assert bench.poller.reading().hashrate == 5.0
     assert before < bench.state.expires_at <= time.monotonic() + 3.0
-    assert bench.meter.reasons == [None]
+    assert (bench.meter.begun, bench.meter.ended, bench.meter.failures) == (1, 1, [])
     assert bench.changes >= 1
 
 
@@ -92,7 +95,7 @@ def test_a_failed_poll_takes_the_reading_away_at_once_and_is_counted_by_its_reas
     assert bench.state.up is False
     assert bench.poller.reading() is None
     assert bench.state.errors == {"timeout": 1}
-    assert bench.meter.reasons == [None, "timeout"]
+    assert (bench.meter.begun, bench.meter.ended, bench.meter.failures) == (2, 2, [("fake", "timeout")])
     assert bench.state.last_success is not None
 
 
@@ -208,7 +211,43 @@ def test_failed_telemetry_is_counted_and_leaves_the_miner_up():
     bench = Bench({**GOOD, "GET /slow": page({}, 500)}, Telemetric()).poll()
     assert bench.state.up is True
     assert bench.state.errors == {"protocol": 1}
+    assert bench.meter.failures == [("fake", "protocol")]
     assert bench.poller.reading().power is None
+
+
+def test_a_fault_of_the_driver_in_telemetry_is_counted_each_time_and_logged_once_with_its_trace(caplog):
+    class Broken(Telemetric):
+        def decode_telemetry(self, answers, context):
+            return {}["gone"]
+
+    bench = Bench({**GOOD, "GET /slow": page({"watts": 40})}, Broken())
+    with caplog.at_level(logging.WARNING, logger="exporter.engine.poller"):
+        for _ in range(3):
+            bench.state.telemetry_due = 0.0
+            bench.poll()
+    assert bench.state.up is True
+    assert bench.state.errors == {"internal": 3}
+    assert bench.meter.failures == [("fake", "internal")] * 3
+    (record,) = caplog.records
+    assert "telemetry failed" in record.message
+    assert record.miner == "fake"
+    assert "gone" in caplog.text
+    assert "Traceback" in caplog.text
+
+
+def test_a_reading_that_cannot_be_used_is_a_fault_of_ours(caplog):
+    bench = Bench(GOOD)
+
+    def refuse_readings():
+        if bench.state.up:
+            raise ValueError("not for the database")
+
+    bench.poller._on_change = refuse_readings
+    bench.poll()
+    assert bench.state.up is False
+    assert bench.state.errors == {"internal": 1}
+    assert (bench.meter.begun, bench.meter.ended, bench.meter.failures) == (1, 1, [("fake", "internal")])
+    assert "not for the database" in caplog.text
 
 
 @pytest.mark.parametrize(("status", "limit"), [(0.5, 2.0), (15.0, 22.5), (60.0, 60.0)])

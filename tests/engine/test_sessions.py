@@ -8,7 +8,7 @@ from exporter.drivers.api import Auth, HttpRequest
 from exporter.engine.exchange import Endpoint, Exchange
 from exporter.engine.login import KEY_DESCRIPTION, Candidate
 from exporter.engine.sessions import Sessions
-from exporter.errors import AuthError
+from exporter.errors import AuthError, NoChallenge
 from exporter.store.database import Database
 from exporter.store.secret import Secret
 from tests.engine.fakes import HERE, FakeDriver
@@ -18,9 +18,13 @@ PAGE = HttpRequest("/page", auth=Auth.DIGEST)
 
 
 class Wire(Device):
-    """Takes signed requests with one password."""
+    """Takes signed requests with one password; while it is `confused` it asks for a sign-in and says not how."""
+
+    confused = False
 
     async def http_signed(self, endpoint, request, auth, timeout, keep_alive):
+        if self.confused:
+            raise NoChallenge("status 401 without a challenge")
         word = auth._digest._password.decode()
         self.tried.append((auth._digest._username.decode(), word))
         if word != self.password:
@@ -72,6 +76,20 @@ def test_what_a_device_refused_no_later_session_tries_again(db):
     with pytest.raises(AuthError):
         bench.ask(blocked)
     assert [word for _, word in bench.wire.tried].count("wrong") == 1
+
+
+def test_a_device_that_judged_no_password_has_refused_none(db):
+    """A web server that starts may say 401 and nothing else."""
+    bench = Bench(db, "right")
+    bench.wire.password = "right"
+    session = bench.sessions.new(HERE, FakeDriver(), 1)
+    bench.wire.confused = True
+    with pytest.raises(NoChallenge):
+        bench.ask(session)
+    assert not session.auth_blocked
+    bench.wire.confused = False
+    assert bench.ask(session).keys() == ("GET /page",)
+    assert not bench.sessions.new(HERE, FakeDriver(), 1).auth_blocked
 
 
 def test_a_refusal_counts_for_its_device_only_and_until_it_is_forgiven(db):

@@ -206,6 +206,12 @@ def test_muting_is_shown():
     assert samples_of(page_of(record(muted=True)))[f'miner_muted{{miner="{KEY}"}}'] == 1.0
 
 
+def test_a_refused_sign_in_is_shown_while_the_miner_is_down():
+    shown = samples_of(page_of(record(sign_in_refused=True, up=False, reading=None)))
+    assert shown[f'miner_sign_in_refused{{miner="{KEY}"}}'] == 1.0
+    assert samples_of(page_of(record()))[f'miner_sign_in_refused{{miner="{KEY}"}}'] == 0.0
+
+
 # --- identity -----------------------------------------------------------------------------------------------------
 
 

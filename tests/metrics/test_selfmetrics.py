@@ -51,7 +51,8 @@ def test_polls_are_counted_from_begin_to_end():
     own.poll_begun("bitaxe")
     assert samples(own)["polls_in_flight"] == 2.0
     own.poll_ended("bitaxe", 0.05)
-    own.poll_ended("bitaxe", 99.0, "timeout")
+    own.poll_ended("bitaxe", 99.0)
+    own.poll_failed("bitaxe", "timeout")
     found = samples(own)
     assert found["polls_in_flight"] == 0.0
     assert found['polls_total{driver="bitaxe"}'] == 2.0
@@ -78,7 +79,8 @@ def test_a_poll_that_was_given_up_is_in_flight_no_more_and_no_failure():
 def test_an_unlisted_reason_is_counted_as_internal():
     own = SelfMetrics()
     own.poll_begun("x")
-    own.poll_ended("x", 0.1, "weather")
+    own.poll_ended("x", 0.1)
+    own.poll_failed("x", "weather")
     assert samples(own)['poll_failures_total{driver="x",reason="internal"}'] == 1.0
 
 

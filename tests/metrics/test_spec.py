@@ -120,6 +120,7 @@ def test_durable_families_are_those_that_alarms_need():
         "miner_info",
         "miner_managed",
         "miner_muted",
+        "miner_sign_in_refused",
         "miner_last_success_timestamp_seconds",
         "miner_poll_errors_total",
         "miner_usb_status",

@@ -96,7 +96,7 @@ def test_a_patch_that_does_not_fit_says_so() -> None:
     "patches", [[], {INFO: 5}, {INFO: [{"op": "guess", "path": "/miner"}]}, {INFO: [{"op": "remove", "path": "miner"}]}]
 )
 def test_what_is_no_patch_is_refused(patches: Any) -> None:
-    with pytest.raises(ValueError, match="^patches"):
+    with pytest.raises(ValueError, match=r"^patches"):
         read_fault("patched", {"patches": patches})
 
 

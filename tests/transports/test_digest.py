@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from exporter.drivers.api import HttpRequest
-from exporter.errors import AuthError, ProtocolError, RequestTimeoutError
+from exporter.errors import AuthError, NoChallenge, ProtocolError, RequestTimeoutError
 from exporter.transports.digest import SignedIn, request_signed
 from exporter.transports.http import HttpConnections
 from tests.transports.servers import run, serving
@@ -267,7 +267,7 @@ def test_a_401_that_cannot_be_answered_is_a_matter_of_credentials(challenge):
         await client.answer(b"", "401 Unauthorized", f"WWW-Authenticate: {challenge}\r\n" if challenge else "")
 
     async def test(server, http):
-        with pytest.raises(AuthError):
+        with pytest.raises(NoChallenge):
             await ask(http, server, SignedIn(USER, PASSWORD))
         assert len(server.requests) == 1
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import time
+from urllib.parse import quote
 
 import pytest
 
@@ -51,6 +52,22 @@ def test_an_unknown_miner_is_not_found(client):
     answer = client.get("/miners/999")
     assert answer.status_code == 404
     assert "999" in answer.text
+
+
+@pytest.mark.parametrize("key", ["02:00:00:00:00:03", "port:usb-0:1.2/0", "addr:bitaxe:192.0.2.9"])
+def test_a_dashboard_leads_to_a_miner_by_its_key(engine, own, key):
+    change(engine, 3, key=key)
+    answer = own.get(f"/miners/by-key/{quote(key, safe='')}")
+    assert answer.status_code == 302
+    assert answer.location == "/miners/3"
+
+
+def test_a_key_that_nobody_has_is_not_found(client):
+    answer = client.get("/miners/by-key/02%3A00%3A00%3A00%3A99%3A99")
+    assert answer.status_code == 404
+    assert "02:00:00:00:99:99" in answer.text
+    assert client.get("/miners/by-key/%3Cb%3E").status_code == 404
+    assert "<b>" not in client.get("/miners/by-key/%3Cb%3E").text
 
 
 def test_who_it_is(client):

@@ -46,6 +46,7 @@ def test_a_wallet_finds_its_miners_and_its_pool(tmp_path):
             assert page.value("miner_wallet_pool_hashrate_hashes_per_second", wallet=number, window="1h") == 9.87e11
             assert page.value("miner_wallet_workers", wallet=number) == 2
             assert list(page.values("miner_wallet_info", wallet=number, currency="OTHER").values()) == [1]
+            assert page.value("miner_wallet_link_info", wallet=number, miner=bitaxe) == 1
             listed = httpx.get(f"{program.ui}/api/wallets/{number}", timeout=30).json()
             assert len(listed["miners"]) == 1
             assert account not in program.log()
