@@ -27,7 +27,8 @@ _BUILT = Path(__file__).parent / "dist"
 #: What is chosen; a miner's dashboard shows one of them.
 _CHOICE = {
     "job": "flockwatch", "site": ".*", "rack": ".*", "group": ".*", "driver": ".*", "model": ".*", "miner": ".+",
-    "price": "0.15", "currency": "EUR", "flockwatch": "http://127.0.0.1:8080", "__rate_interval": "30s",
+    "price": "0.15", "income": "0.07", "currency": "EUR", "flockwatch": "http://127.0.0.1:8080",
+    "__rate_interval": "30s",
 }  # fmt: skip
 
 Frame = dict[str, Any]

@@ -15,10 +15,19 @@ const LINE = 38;
 const theme = createTheme({ colors: { mode: "dark" } });
 
 standardTransformersRegistry.setInit(() =>
-  [standardTransformers.mergeTransformer, standardTransformers.organizeFieldsTransformer].map((each) => ({
+  [
+    standardTransformers.mergeTransformer, standardTransformers.organizeFieldsTransformer,
+    standardTransformers.convertFieldTypeTransformer, standardTransformers.sortByTransformer,
+    standardTransformers.groupingToMatrixTransformer,
+  ].map((each) => ({
     id: each.id, name: each.name, transformation: async () => each, editor: () => null, description: "", tags: new Set(),
   })),
 );
+
+function fits({ id, options }, field, name, frame) {
+  if (id === "byType") return field.type === options;
+  return options === (id === "byFrameRefID" ? frame.refId : name);
+}
 
 /** Gives every field the options of the panel, as Grafana does before it draws. */
 function configured(panel, frames) {
@@ -28,7 +37,7 @@ function configured(panel, frames) {
       const name = field.config.displayName ?? field.config.displayNameFromDS ?? field.name;
       field.config = { color: { mode: "palette-classic" }, ...structuredClone(defaults), ...field.config, links: [] };
       for (const { matcher, properties } of overrides) {
-        if (matcher.options !== name) continue;
+        if (!fits(matcher, field, name, frame)) continue;
         for (const { id, value } of properties) {
           if (id.startsWith("custom.")) field.config.custom = { ...field.config.custom, [id.slice(7)]: value };
           else if (id !== "links") field.config[id] = value;
@@ -56,11 +65,16 @@ function Body({ panel, frames, width, height, range }) {
   const [first] = values(frames);
   switch (panel.type) {
     case "stat": {
-      const time = frames[0].fields.find((field) => field.type === FieldType.time);
-      first.state = { ...first.state, range: getMinMaxAndDelta(first) };
-      const line = first.values.length > 1 ? { y: first, x: time } : undefined;
-      return <BigValue theme={theme} width={width} height={height} value={shown(first)} sparkline={line}
-        colorMode="value" graphMode="area" textMode="value" justifyMode="auto" />;
+      return frames.map((frame) => {
+        const time = frame.fields.find((field) => field.type === FieldType.time);
+        const [figure] = values([frame]);
+        figure.state = { ...figure.state, range: getMinMaxAndDelta(figure) };
+        const line = figure.values.length > 1 ? { y: figure, x: time } : undefined;
+        return <div key={frame.refId} style={{ height: height / frames.length, overflow: "hidden" }}>
+          <BigValue theme={theme} width={width} height={height / frames.length} value={shown(figure)} sparkline={line}
+            colorMode="value" graphMode="area" textMode="value" justifyMode="auto" />
+        </div>;
+      });
     }
     case "bargauge": {
       const fields = values(frames).slice(0, Math.floor(height / 24));

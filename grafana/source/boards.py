@@ -7,12 +7,13 @@ from grafana_foundation_sdk.models import dashboard as models
 from grafana.source import looks, variables
 from grafana.source.board import Row, dashboard
 from grafana.source.panels import Panel, bars, figure, heat, lines
-from grafana.source.queries import ON, chosen, named, of, paged
+from grafana.source.queries import ON, chosen, fans_missing, heat_code, heat_left, named, of, paged
 from grafana.source.tables import MINER as NAME
-from grafana.source.tables import SITE, Column, rows
+from grafana.source.tables import SITE, Column, matrix, rows
 
 _HOTTEST = of("miner_board_chip_temperature_max_celsius")
 _CHIPS_GONE = f"{of('miner_board_chips_expected')} - {of('miner_board_chips')}"
+_CHIP_HEAT = of("miner_chip_temperature_celsius")
 _BOARD = Column("Board", label="board", width=70)
 _CHIP = Column("Chip", label="chip", width=70)
 
@@ -34,6 +35,33 @@ def _spread(metric: str) -> list[tuple[str, str]]:
     ]
 
 
+def _hottest_boards() -> Panel:
+    """By the limits of the alarms: a small board may be too hot where a large miner is well."""
+    base = paged(f"bottomk(20, {_per_board(heat_left(_HOTTEST))})")
+
+    def by_board(expression: str) -> str:
+        return f"max by (miner, board) ({chosen(expression)})"
+
+    return rows(
+        "Hottest boards",
+        "The twenty boards whose hottest chip is nearest to the limit of its kind of miner, or furthest above it. The"
+        " words follow the alarms: hot is above the limit of the warning, too hot above that of the critical alarm.",
+        base,
+        [
+            NAME,
+            SITE,
+            _BOARD,
+            Column("To the limit", unit=looks.CELSIUS, steps=looks.HEAT_LEFT, decimals=0, width=100),
+            Column("Hottest chip", expression=by_board(_HOTTEST), unit=looks.CELSIUS, decimals=0, width=110),
+            Column("Heat", expression=by_board(heat_code(_HOTTEST)), mappings=looks.HEAT_WORDS, width=80),
+        ],
+        sort="To the limit",
+        descending=False,
+        width=12,
+        kept_by="miner, board",
+    )
+
+
 def _heat() -> list[Panel]:
     # 1000 more, so that "1045" and "1100" sort as figures do; the legend shows the figure without it.
     buckets = f'count_values("sorted", 1000 + 5 * ceil(({chosen(_HOTTEST)}) / 5))'
@@ -51,16 +79,8 @@ def _heat() -> list[Panel]:
             _spread("miner_board_chip_temperature_max_celsius"),
             looks.CELSIUS,
             height=9,
-            steps=looks.CHIP,
         ),
-        rows(
-            "Hottest boards",
-            "The twenty boards with the hottest chip, with their sensors.",
-            paged(f"topk(20, {_per_board(_HOTTEST)})"),
-            [NAME, SITE, _BOARD, Column("Hottest chip", unit=looks.CELSIUS, steps=looks.CHIP)],
-            sort="Hottest chip",
-            width=12,
-        ),
+        _hottest_boards(),
         rows(
             "Hottest regulators",
             "The twenty boards with the hottest voltage regulator.",
@@ -69,9 +89,7 @@ def _heat() -> list[Panel]:
                 NAME,
                 SITE,
                 _BOARD,
-                Column(
-                    "Regulator", unit=looks.CELSIUS, steps=((None, looks.GREEN), (90, looks.ORANGE), (105, looks.RED))
-                ),
+                Column("Regulator", unit=looks.CELSIUS, steps=looks.REGULATOR),
             ],
             sort="Regulator",
             width=12,
@@ -84,27 +102,33 @@ def _missing() -> list[Panel]:
     missing_boards = f"({of('miner_boards_expected')} - {ON} {boards_up}) > 0"
     missing_chips = f"({_CHIPS_GONE}) > 0"
     return [
-        figure("Boards", "Boards that the chosen miners tell.", f"count({chosen(of('miner_board_up'))})", width=6),
+        figure("Boards", "Boards that the chosen miners tell.", f"count({chosen(of('miner_board_up'))})", width=5),
         figure(
             "Boards down",
             "Boards that are told as missing or not hashing.",
             f"sum({chosen('1 - ' + of('miner_board_up'))})",
             steps=looks.NONE_WANTED,
-            width=6,
+            width=5,
         ),
         figure(
             "Chips missing",
             "Chips that should answer and do not, of the boards that tell both.",
             f"sum({chosen(f'clamp_min({_CHIPS_GONE}, 0)')})",
             steps=looks.NONE_WANTED,
-            width=6,
+            width=5,
         ),
         figure(
             "Bad chips",
             "Chips that are told to be dead, slow or hot.",
             f"sum({chosen(of('miner_board_chips_bad'))})",
             steps=looks.NONE_WANTED_MILD,
-            width=6,
+            width=5,
+        ),
+        figure(
+            "Fans missing",
+            "Fans that the models have, less those that are seen, of the miners that tell both.",
+            f"sum({chosen(fans_missing())})",
+            steps=looks.NONE_WANTED,
         ),
         rows(
             "Miners with boards missing",
@@ -179,35 +203,75 @@ def _chips() -> list[Panel]:
     def per_chip(expression: str) -> str:
         return f"max by (miner, name, ip, site, board, chip) ({named(expression, 'name, ip, site')})"
 
+    def of_chip(expression: str) -> str:
+        return f"max by (miner, board, chip) ({chosen(expression)})"
+
+    errors = of("miner_chip_hardware_errors_total")
     only = " Only with `metrics.collectors.chips`; choose few miners."
     none = "no miner chosen tells single chips, or metrics.collectors.chips is off"
-    buckets = f'count_values("upto", 5 * ceil(({chosen(of("miner_chip_temperature_celsius"))}) / 5))'
+    buckets = f'count_values("upto", 5 * ceil(({chosen(_CHIP_HEAT)}) / 5))'
     return [
         bars(
             "Chips by temperature",
             "How many chips are in which five degrees; the figure is the upper end." + only,
             f"sort({buckets})",
             "{{upto}} °C",
+            width=6,
+            height=9,
             none=none,
         ),
         rows(
             "Hottest chips",
             "The fifty hottest chips." + only,
-            paged(f"topk(50, {per_chip(of('miner_chip_temperature_celsius'))})"),
-            [NAME, _BOARD, _CHIP, Column("Temperature", unit=looks.CELSIUS, steps=looks.CHIP)],
+            paged(f"topk(50, {per_chip(_CHIP_HEAT)})"),
+            [
+                NAME,
+                _BOARD,
+                _CHIP,
+                Column("Temperature", unit=looks.CELSIUS, decimals=0, width=110),
+                Column("Heat", expression=of_chip(heat_code(_CHIP_HEAT)), mappings=looks.HEAT_WORDS, width=80),
+            ],
             sort="Temperature",
             width=8,
+            kept_by="miner, board, chip",
         ),
         rows(
             "Slowest chips",
             "The fifty chips with the lowest hash rate." + only,
             paged(f"bottomk(50, {per_chip(of('miner_chip_hashrate_hashes_per_second'))})"),
-            [NAME, _BOARD, _CHIP, Column("Hash rate", unit=looks.HASHES)],
+            [
+                NAME,
+                _BOARD,
+                _CHIP,
+                Column("Hash rate", unit=looks.HASHES),
+                Column("Clock", expression=of_chip(of("miner_chip_frequency_hertz")), unit=looks.HERTZ),
+                Column("Voltage", expression=of_chip(of("miner_chip_voltage_volts")), unit=looks.VOLTS),
+                Column("Wrong in 1 h", expression=of_chip(f"increase({errors}[1h])"), decimals=0),
+            ],
             sort="Hash rate",
             descending=False,
-            width=8,
+            width=10,
+            kept_by="miner, board, chip",
         ),
+        _map(),
     ]
+
+
+def _map() -> Panel:
+    """A cell for each chip. More than a few miners are no map any more, so there are three at most."""
+    three = f"topk(3, max by (job, instance, miner) ({chosen(_CHIP_HEAT)}))"
+    labelled = named(f"{_CHIP_HEAT} and {ON} ({three})", "name")
+    return matrix(
+        "Map of chips",
+        "Temperature of every chip of the three chosen miners with the hottest one: a column for each board, a row for"
+        " each chip as the firmware numbers them. The colours go from the coolest to the hottest chip shown and say"
+        " nothing about limits. Only with `metrics.collectors.chips`.",
+        f'max by (place, chip) (label_join({labelled}, "place", ", board ", "name", "board"))',
+        down="chip",
+        across="place",
+        unit=looks.CELSIUS,
+        height=16,
+    )
 
 
 def build() -> models.Dashboard:

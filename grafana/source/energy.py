@@ -7,17 +7,31 @@ from grafana_foundation_sdk.models import dashboard as models
 from grafana.source import looks, variables
 from grafana.source.board import Row, dashboard
 from grafana.source.panels import Panel, bars, figure, lines
-from grafana.source.queries import IDENTITY, ON, SITE, chosen, named, of, worst
+from grafana.source.queries import (
+    IDENTITY,
+    ON,
+    SITE,
+    chosen,
+    coolant,
+    energy,
+    energy_of_sites,
+    named,
+    of,
+    per_miner,
+    worst,
+)
 from grafana.source.tables import MINER as NAME
 from grafana.source.tables import SITE as SITE_COLUMN
 from grafana.source.tables import Column, rows
 
 _POWER = of("miner_power_watts")
 _RATE = of("miner_hashrate_hashes_per_second")
+_PER_HASH = of("miner:energy_per_hash_joules:avg10m")
 _SUM = f"sum({chosen(_POWER)})"
 _BY_SITE = f"sum by (site) ({named(_POWER, 'site')})"
-#: Watt-hours of the chosen time, from the sums of sites: a point every minute that has one, so gaps cost nothing.
-_ENERGY = f"sum_over_time(site:power_watts:sum{{{SITE}}}[$__range:1m]) / 60"
+_ENERGY = energy_of_sites()
+#: Joules per terahash at which a miner costs as much as it brings in.
+_BREAK_EVEN = "1000 * $income / (24 * $price)"
 
 
 def _j_per_th(group: str = "") -> str:
@@ -69,7 +83,8 @@ def _used() -> list[Panel]:
     return [
         figure(
             "Energy of the time above",
-            "Energy within the time range, of whole sites: it knows the variable Site only.",
+            "Energy within the time range, of whole sites: it knows the variable Site only. It is summed up from the"
+            " power that the miners told each minute; no meter is read.",
             f"sum({_ENERGY})",
             looks.WATT_HOURS,
             width=6,
@@ -122,6 +137,24 @@ def _used() -> list[Panel]:
             stacked=True,
             low=0,
         ),
+        lines(
+            "Energy of an hour",
+            "Energy of the hour before each moment, of whole sites, from the power that the miners told each minute.",
+            [(f"sum by (site) ({energy_of_sites('1h')})", "{{site}}")],
+            looks.WATT_HOURS,
+            stacked=True,
+            low=0,
+        ),
+        rows(
+            "Energy of each miner",
+            "The twenty miners that needed most within the time range: by their own meters where they have one, else"
+            " summed up from the power they told each minute. Choose few miners before you look at many days.",
+            worst("topk", energy(), IDENTITY, 20),
+            [NAME, SITE_COLUMN, Column("Energy", unit=looks.WATT_HOURS)],
+            sort="Energy",
+            width=12,
+            height=8,
+        ),
         bars(
             "Efficiency of each model",
             "Power over hash rate of the miners that tell both; less is better.",
@@ -133,7 +166,7 @@ def _used() -> list[Panel]:
         rows(
             "Least efficient",
             "The twenty miners that need most for a hash, and what is usual for their model.",
-            worst("topk", f"1e12 * {of('miner:energy_per_hash_joules:avg10m')}", IDENTITY, 20),
+            worst("topk", f"1e12 * {_PER_HASH}", IDENTITY, 20),
             [
                 NAME,
                 SITE_COLUMN,
@@ -148,8 +181,80 @@ def _used() -> list[Panel]:
             sort="J/TH",
             width=12,
             height=8,
+            kept_by="miner",
         ),
     ]
+
+
+def _earned() -> list[Panel]:
+    both = _of_both()
+    hour = 24
+    return [
+        figure(
+            "A day brings, in ${currency}",
+            "Hash rate that the chosen miners report, times the income above.",
+            f"sum({chosen(_RATE)}) / 1e12 * $income",
+            looks.MONEY,
+            decimals=2,
+            width=6,
+        ),
+        figure(
+            "Left of a day, in ${currency}",
+            "Income less the cost of energy, of the chosen miners that tell power and hash rate both.",
+            f"sum({chosen(both)})",
+            looks.MONEY,
+            looks.GAIN,
+            decimals=2,
+            width=6,
+        ),
+        figure(
+            "Break-even efficiency",
+            "A miner that needs more joules for a terahash than this costs more than it brings in.",
+            _BREAK_EVEN,
+            looks.EFFICIENCY,
+            decimals=1,
+            width=6,
+        ),
+        figure(
+            "Cost more than they bring",
+            "Miners that need more for a hash than the break-even efficiency (mean of 10 minutes).",
+            f"sum({chosen(f'1e12 * {_PER_HASH} > bool {_BREAK_EVEN}')})",
+            steps=looks.NONE_WANTED_MILD,
+            width=6,
+        ),
+        lines(
+            "Income and cost of an hour, in ${currency}",
+            "At the hash rate and the power of each moment and the prices above, of the miners that tell both.",
+            [
+                (f"sum({chosen(f'{_RATE} and {ON} {_POWER}')}) / 1e12 * $income / {hour}", "income"),
+                (f"sum({chosen(f'{_POWER} and {ON} {_RATE}')}) / 1000 * $price", "cost"),
+                (f"sum({chosen(both)}) / {hour}", "left"),
+            ],
+            looks.MONEY,
+            width=12,
+        ),
+        rows(
+            "Left of a day for each miner",
+            "The twenty miners that bring least above their cost, in the currency above.",
+            worst("bottomk", both, IDENTITY, 20),
+            [
+                NAME,
+                SITE_COLUMN,
+                Column("Left of a day", unit=looks.MONEY, steps=looks.GAIN, decimals=2),
+                Column("J/TH", expression=f"1e12 * {per_miner(_PER_HASH)}", unit=looks.EFFICIENCY, decimals=1),
+            ],
+            sort="Left of a day",
+            descending=False,
+            width=12,
+            height=8,
+            kept_by="miner",
+        ),
+    ]
+
+
+def _of_both() -> str:
+    """Income less cost of a day, one series a miner that tells hash rate and power."""
+    return f"{_RATE} / 1e12 * $income - {ON} {_POWER} / 1000 * 24 * $price"
 
 
 def _saved() -> list[Panel]:
@@ -176,9 +281,8 @@ def _saved() -> list[Panel]:
 
 
 def _cooling() -> list[Panel]:
-    coolant = "miner_board_coolant_temperature_celsius"
     pair = "max by (job, instance, miner)"
-    inlet, outlet = (of(coolant, f'position="{position}"') for position in ("inlet", "outlet"))
+    inlet, outlet = (coolant(f'position="{position}"') for position in ("inlet", "outlet"))
     delta = f"{pair} ({outlet}) - {pair} ({inlet})"
     air = named(of("miner_environment_temperature_celsius"), "site")
     duty = chosen(of("miner_fan_duty_ratio"))
@@ -192,8 +296,8 @@ def _cooling() -> list[Panel]:
         ),
         lines(
             "Water",
-            "Water at the boards of water-cooled miners: the hottest of each place.",
-            [(f"max by (position) ({chosen(of(coolant))})", "{{position}}")],
+            "Water at water-cooled miners or their boards: the hottest of each place.",
+            [(f"max by (position) ({chosen(coolant())})", "{{position}}")],
             looks.CELSIUS,
             width=8,
         ),
@@ -239,14 +343,15 @@ def build() -> models.Dashboard:
     return dashboard(
         "flockwatch-energy",
         "Flockwatch / Energy, cooling and cost",
-        "What the miners draw, what it costs, what is saved, and how they are cooled.",
+        "What the miners draw, what it costs and brings in, what is saved, and how they are cooled.",
         [
             Row("Now", _now()),
             Row("Used", _used()),
+            Row("Earned", _earned()),
             Row("Saved", _saved()),
             Row("Cooling", _cooling()),
         ],
-        [*variables.of_miners(), *variables.cost()],
+        [*variables.of_miners(), *variables.cost(), variables.income()],
         alarm_matchers='job=~"$job", site=~"$site", miner=~"$miner"',
         span="24h",
     )

@@ -7,13 +7,13 @@ from grafana_foundation_sdk.models import dashboard as models
 from grafana.source import looks, variables
 from grafana.source.board import Row, dashboard
 from grafana.source.panels import Panel, bars, figure, lines, states
-from grafana.source.queries import chosen, identity_table, named, of, paged, per_miner
+from grafana.source.queries import chosen, identity_table, kept, named, of, paged, per_miner
 from grafana.source.tables import ADDRESS, Column, rows
 from grafana.source.tables import MINER as NAME
 
 _RATE = f"sum({chosen(of('miner_hashrate_hashes_per_second'))})"
 _NETWORK = f"max({chosen(of('miner_network_difficulty'))})"
-_BY_NAME = "max by (miner, name)"
+_BY_NAME = "max by (miner, name, ip)"
 #: What a miner that tells its present USB state is in, as a code for the strip of colours.
 _USB_STATES = (
     "Mining", "Mining Authorize", "Mining Subscribe", "DNS Resolved", "CONNECTED IP", "MINER HW Task Started",
@@ -121,7 +121,7 @@ def _health() -> list[Panel]:
         lines(
             "Free memory",
             "Of the controller, the twenty with the least. A steady fall ends in a restart.",
-            [(f"bottomk(20, max by (miner, name, region) ({named(memory)}))", "{{name}}, {{region}}")],
+            [(f"bottomk(20, max by (miner, name, ip, region) ({named(memory)}))", "{{name}}, {{region}}")],
             looks.BYTES,
             low=0,
             width=8,
@@ -151,22 +151,35 @@ def _health() -> list[Panel]:
             ],
             sort="Restarts in a day",
             width=12,
+            kept_by="miner",
         ),
         rows(
             "Small miners",
             "The chosen miners with WiFi.",
-            f"{identity_table('model')} and on (miner) {of('miner_wifi_signal_dbm')}",
+            kept(identity_table("model"), of("miner_wifi_signal_dbm")),
             [
                 NAME,
                 ADDRESS,
                 Column("Model", label="model"),
-                Column("Hash rate", expression=per_miner(of("miner_hashrate_hashes_per_second")), unit=looks.HASHES),
-                Column("Power", expression=per_miner(of("miner_power_watts")), unit=looks.WATTS),
-                Column("WiFi", expression=per_miner(of("miner_wifi_signal_dbm")), unit=looks.DBM, steps=looks.SIGNAL),
+                Column(
+                    "Hash rate",
+                    expression=per_miner(of("miner_hashrate_hashes_per_second")),
+                    unit=looks.HASHES,
+                    width=105,
+                ),
+                Column("Power", expression=per_miner(of("miner_power_watts")), unit=looks.WATTS, width=80),
+                Column(
+                    "WiFi",
+                    expression=per_miner(of("miner_wifi_signal_dbm")),
+                    unit=looks.DBM,
+                    steps=looks.SIGNAL,
+                    width=80,
+                ),
             ],
             sort="Miner",
             descending=False,
             width=12,
+            kept_by="miner",
         ),
     ]
 
@@ -191,27 +204,30 @@ def _usb() -> list[Panel]:
         rows(
             "Boards on USB",
             "Each board, its status and what is the matter with it.",
-            identity_table("model"),
+            kept(identity_table("model"), of("miner_usb_status")),
             [
                 NAME,
                 Column("Model", label="model"),
                 Column(
                     "Status",
                     label="status",
+                    width=90,
                     expression=f"max by (miner, status) ({chosen(of('miner_usb_status'))}) > 0",
                 ),
                 Column(
                     "In this state for",
                     expression=f"time() - {per_miner(of('miner_usb_state_since_timestamp_seconds'))}",
                     unit=looks.DURATION,
+                    width=120,
                 ),
-                Column("Starts seen", expression=per_miner(of("miner_usb_boots_total"))),
-                Column("Block templates", expression=per_miner(of("miner_block_templates_total"))),
+                Column("Starts seen", expression=per_miner(of("miner_usb_boots_total")), width=95),
+                Column("Block templates", expression=per_miner(of("miner_block_templates_total")), width=120),
             ],
             sort="Miner",
             descending=False,
             width=12,
             height=7,
+            kept_by="miner",
         ),
         rows(
             "What is the matter",

@@ -10,6 +10,8 @@ from grafana_foundation_sdk.models import dashboard as models
 
 TAG: Final = "flockwatch"
 MINER_UID: Final = "flockwatch-miner"
+#: Where the pages about alarms are, as the rules name them.
+RUNBOOKS: Final = "https://github.com/flockwatch/flockwatch/blob/main/docs/runbooks"
 _KEPT: Final = "${datasource:queryparam}&${job:queryparam}&${__url_time_range}"
 
 Link = dict[str, object]
@@ -28,15 +30,21 @@ OF_ROW: Final[tuple[Link, ...]] = (
         blank=False,
     ),
     _link("Its own web page", "${__data.fields.page:raw}"),
-    _link("In Flockwatch", "${flockwatch:raw}/?q=${__data.fields.name:percentencode}"),
+    _link("In Flockwatch", "${flockwatch:raw}/miners/by-key/${__data.fields.miner:percentencode}"),
 )
-#: For a series with the labels miner and name.
+#: For a column `alertname`.
+OF_ALARM: Final[tuple[Link, ...]] = (_link("What to do", f"{RUNBOOKS}/${{__data.fields.alertname}}.md"),)
+#: For a series with the labels miner, name and page.
 OF_SERIES: Final[tuple[tuple[str, str], ...]] = (
     (
         "Dashboard of ${__field.labels.name}",
         f"/d/{MINER_UID}?var-miner=${{__field.labels.miner:percentencode}}&{_KEPT}",
     ),
-    ("${__field.labels.name} in Flockwatch", "${flockwatch:raw}/?q=${__field.labels.name:percentencode}"),
+    ("Web page of ${__field.labels.name}", "${__field.labels.page}"),
+    (
+        "${__field.labels.name} in Flockwatch",
+        "${flockwatch:raw}/miners/by-key/${__field.labels.miner:percentencode}",
+    ),
 )
 
 

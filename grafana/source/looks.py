@@ -7,7 +7,7 @@ from typing import Final
 from grafana_foundation_sdk.builders import dashboard as builders
 from grafana_foundation_sdk.models import dashboard as models
 
-from grafana.source.queries import STATES
+from grafana.source.queries import STATES, WARM
 
 # Grafana's names of units. They scale base units: 2.05e14 in HASHES is 205 TH/s.
 HASHES: Final = "Hs"
@@ -42,16 +42,20 @@ BLUE, PURPLE, GREY = "blue", "purple", "#808080"
 Steps = tuple[tuple[float | None, str], ...]
 
 NEUTRAL: Final[Steps] = ((None, BLUE),)
-#: Hash rate over expected hash rate; the alarms begin at 0.9.
+#: Hash rate over expected hash rate: the warning begins below 0.9, the critical alarm below 0.75.
 OF_EXPECTED: Final[Steps] = ((None, RED), (0.75, ORANGE), (0.9, GREEN))
-#: Where the alarms for chips of large miners begin.
-CHIP: Final[Steps] = ((None, GREEN), (80, YELLOW), (90, ORANGE), (100, RED))
+#: Of voltage regulators: the warning begins above 95, and at 105 most boards switch off.
+REGULATOR: Final[Steps] = ((None, GREEN), (95, ORANGE), (105, RED))
+#: Degrees up to the limit of a miner's chips.
+HEAT_LEFT: Final[Steps] = ((None, ORANGE), (0, YELLOW), (WARM, GREEN))
 REJECTS: Final[Steps] = ((None, GREEN), (0.01, YELLOW), (0.05, RED))
 #: Nothing of it is wanted.
 NONE_WANTED: Final[Steps] = ((None, GREEN), (1, RED))
 NONE_WANTED_MILD: Final[Steps] = ((None, GREEN), (1, ORANGE))
 ALL_UP: Final[Steps] = ((None, RED), (0.5, ORANGE), (0.95, YELLOW), (1, GREEN))
 YES_WANTED: Final[Steps] = ((None, RED), (1, GREEN))
+#: Money that is left.
+GAIN: Final[Steps] = ((None, RED), (0, GREEN))
 SIGNAL: Final[Steps] = ((None, RED), (-80, ORANGE), (-70, GREEN))
 
 _STATE_COLOURS: Final = {
@@ -81,4 +85,17 @@ def words(texts: dict[str, tuple[str, str]]) -> list[models.ValueMapping]:
 STATE_WORDS: Final = words({str(code): (state, _STATE_COLOURS[state]) for state, code in STATES.items()})
 UP_WORDS: Final = words({"0": ("down", RED), "1": ("up", GREEN)})
 YES_WORDS: Final = words({"0": ("no", GREY), "1": ("yes", BLUE)})
+#: Of heat (0 or 1) and lamp (0 or 2).
+SIGN_WORDS: Final = words({"0": ("no", GREY), "1": ("yes", RED), "2": ("on", BLUE)})
+#: Of `queries.heat_code`: chips of small boards may be less hot than those of large miners, so degrees have no colour.
+HEAT_WORDS: Final = words({"0": ("fine", GREEN), "1": ("warm", YELLOW), "2": ("hot", ORANGE), "3": ("too hot", RED)})
+#: A cell without a figure has no colour.
+NOTHING: Final[list[models.ValueMapping]] = [
+    models.SpecialValueMap(
+        options=models.DashboardSpecialValueMapOptions(
+            match=models.SpecialValueMatch.NULL_AND_NAN,
+            result=models.ValueMappingResult(text=" ", color="transparent"),
+        )
+    )
+]
 GOOD_YES_WORDS: Final = words({"0": ("no", RED), "1": ("yes", GREEN)})

@@ -6,12 +6,28 @@ from grafana_foundation_sdk.models import dashboard as models
 
 from grafana.source import looks, variables
 from grafana.source.board import Row, dashboard
-from grafana.source.links import MINER_UID
+from grafana.source.links import MINER_UID, OF_ALARM
+from grafana.source.miner_hardware import boards, cooling
 from grafana.source.panels import Panel, figure, lines, states
-from grafana.source.queries import IDENTITY_OF_MINER, MINER, active_pool, identity_table, live, named, of, state_code
+from grafana.source.queries import (
+    IDENTITY_OF_MINER,
+    MINER,
+    active_pool,
+    energy,
+    fans_missing,
+    heat_code,
+    identity_table,
+    live,
+    named,
+    of,
+    state_code,
+)
 from grafana.source.tables import ADDRESS, SITE, Column, rows
 from grafana.source.tables import MINER as NAME
 
+_HOTTEST = of("miner_board_chip_temperature_max_celsius")
+#: Width of a figure: eight in a line.
+_NARROW = 3
 _NAMED_STATE = named(state_code(), identity=IDENTITY_OF_MINER)
 
 
@@ -46,9 +62,14 @@ def _who() -> list[Panel]:
             looks.PLAIN,
             mappings=looks.STATE_WORDS,
             trend=False,
+            width=_NARROW,
         ),
         figure(
-            "Hash rate", "What the firmware reports.", f"max({of('miner_hashrate_hashes_per_second')})", looks.HASHES
+            "Hash rate",
+            "What the firmware reports.",
+            f"max({of('miner_hashrate_hashes_per_second')})",
+            looks.HASHES,
+            width=_NARROW,
         ),
         figure(
             "Of the expected",
@@ -57,14 +78,41 @@ def _who() -> list[Panel]:
             looks.RATIO,
             looks.OF_EXPECTED,
             decimals=1,
+            width=_NARROW,
         ),
-        figure("Power", "Measured or estimated by the firmware.", f"max({of('miner_power_watts')})", looks.WATTS),
+        figure(
+            "Power",
+            "Measured or estimated by the firmware.",
+            f"max({of('miner_power_watts')})",
+            looks.WATTS,
+            width=_NARROW,
+        ),
+        figure(
+            "Energy of the time above",
+            "Energy within the time range: by the miner's own meter where it has one, else summed up from the power it"
+            " told each minute, which counts nothing while it was silent.",
+            f"sum({energy()})",
+            looks.WATT_HOURS,
+            trend=False,
+            width=_NARROW,
+        ),
         figure(
             "Hottest chip",
-            "The hottest chip of all boards.",
-            f"max({of('miner_board_chip_temperature_max_celsius')})",
+            "The hottest chip of all boards, and how it is for this kind of miner: hot above the limit of the warning,"
+            " too hot above that of the critical alarm.",
+            f"max({_HOTTEST})",
             looks.CELSIUS,
-            looks.CHIP,
+            word=(f"max({heat_code(_HOTTEST)})", looks.HEAT_WORDS),
+            trend=False,
+            width=_NARROW,
+        ),
+        figure(
+            "Fans missing",
+            "Fans that the model has, less those that it tells.",
+            f"sum({fans_missing()})",
+            steps=looks.NONE_WANTED,
+            trend=False,
+            width=_NARROW,
         ),
         figure(
             "Last told",
@@ -72,6 +120,7 @@ def _who() -> list[Panel]:
             f"1000 * max({of('miner_last_success_timestamp_seconds')})",
             looks.FROM_NOW,
             trend=False,
+            width=_NARROW,
         ),
         states(
             "State over time",
@@ -79,21 +128,41 @@ def _who() -> list[Panel]:
             _NAMED_STATE,
             "{{name}}",
             mappings=looks.STATE_WORDS,
-            height=4,
+            width=12,
+            height=5,
+        ),
+        states(
+            "Signs over time",
+            "Whether the firmware throttled or stopped because of heat, and whether the lamp was on by which a miner is"
+            " found or complains.",
+            _signs(),
+            "{{sign}}",
+            mappings=looks.SIGN_WORDS,
+            width=12,
+            height=5,
+            linked=False,
         ),
     ]
+
+
+def _signs() -> str:
+    """Yes-or-no figures as one answer, told apart by the label `sign`."""
+    signs = {"too hot": f"max({of('miner_overheat')})", "lamp": f"2 * max({of('miner_fault_light')})"}
+    return "\n  or ".join(f'label_replace({figure}, "sign", "{word}", "", "")' for word, figure in signs.items())
 
 
 def _work() -> list[Panel]:
     return [
         lines(
             "Hash rate over time",
-            "Reported (shortest window), expected at the settings, the sticker's, and credited by pools (six hours).",
+            "Reported (shortest window), expected at the settings, the sticker's, credited by pools (six hours), and"
+            " counted by the firmware hash by hash.",
             [
                 (f"max({of('miner_hashrate_hashes_per_second')})", "reported"),
                 (f"max({of('miner_hashrate_expected_hashes_per_second')})", "expected"),
                 (f"max({of('miner_hashrate_nameplate_hashes_per_second')})", "sticker"),
                 (f"max({of('miner:hashrate_effective_hashes_per_second:rate6h')})", "credited"),
+                (f"max(rate({of('miner_hashes_total')}[$__rate_interval]))", "counted"),
             ],
             looks.HASHES,
             low=0,
@@ -121,8 +190,11 @@ def _work() -> list[Panel]:
         ),
         lines(
             "Hardware errors",
-            "Wrong nonces a second, as the firmware counts them.",
-            [(f"sum(rate({of('miner_hardware_errors_total')}[$__rate_interval]))", "errors")],
+            "Wrong and doubled nonces a second, as the firmware counts them.",
+            [
+                (f"sum(rate({of('miner_hardware_errors_total')}[$__rate_interval]))", "wrong"),
+                (f"sum(rate({of('miner_duplicate_nonces_total')}[$__rate_interval]))", "doubled"),
+            ],
             looks.PER_SECOND,
             low=0,
             width=8,
@@ -136,137 +208,6 @@ def _work() -> list[Panel]:
             width=8,
             height=8,
             linked=False,
-        ),
-    ]
-
-
-def _boards() -> list[Panel]:
-    def by_board(metric: str, more: str = "") -> str:
-        return f"max by (board) ({of(metric, more)})"
-
-    return [
-        rows(
-            "Boards",
-            "Each hashboard now.",
-            f"max by (board) ({of('miner_board_up')})",
-            [
-                Column("Board", label="board", width=70),
-                Column("Up", mappings=looks.UP_WORDS, width=70),
-                Column("Hash rate", expression=by_board("miner_board_hashrate_hashes_per_second"), unit=looks.HASHES),
-                Column(
-                    "Expected",
-                    expression=by_board("miner_board_hashrate_expected_hashes_per_second"),
-                    unit=looks.HASHES,
-                ),
-                Column("Chips", expression=by_board("miner_board_chips")),
-                Column("Should have", expression=by_board("miner_board_chips_expected")),
-                Column(
-                    "Dead",
-                    expression=by_board("miner_board_chips_bad", 'kind="dead"'),
-                    steps=looks.NONE_WANTED,
-                ),
-                Column(
-                    "Slow",
-                    expression=by_board("miner_board_chips_bad", 'kind="slow"'),
-                    steps=looks.NONE_WANTED_MILD,
-                ),
-                Column("Voltage", expression=by_board("miner_board_voltage_volts"), unit=looks.VOLTS, decimals=2),
-                Column("Clock", expression=by_board("miner_board_frequency_hertz"), unit=looks.HERTZ),
-                Column("Power", expression=by_board("miner_board_power_watts"), unit=looks.WATTS),
-                Column(
-                    "Hottest chip",
-                    expression=by_board("miner_board_chip_temperature_max_celsius"),
-                    unit=looks.CELSIUS,
-                    steps=looks.CHIP,
-                ),
-            ],
-            sort="Board",
-            descending=False,
-            height=7,
-        ),
-        lines(
-            "Hash rate of each board",
-            "What each hashboard does.",
-            [(by_board("miner_board_hashrate_hashes_per_second"), "board {{board}}")],
-            looks.HASHES,
-            low=0,
-        ),
-        lines(
-            "Chip temperatures",
-            "The hottest and the mean chip of each board.",
-            [
-                (by_board("miner_board_chip_temperature_max_celsius"), "board {{board}} hottest"),
-                (by_board("miner_board_chip_temperature_avg_celsius"), "board {{board}} mean"),
-            ],
-            looks.CELSIUS,
-            steps=looks.CHIP,
-        ),
-        lines(
-            "Board and regulator temperatures",
-            "Sensors on the boards and voltage regulators.",
-            [
-                (f"max by (board, sensor) ({of('miner_board_temperature_celsius')})", "board {{board}} {{sensor}}"),
-                (by_board("miner_board_vreg_temperature_celsius"), "regulator {{board}}"),
-            ],
-            looks.CELSIUS,
-        ),
-        lines(
-            "Voltage and its target",
-            "Of each board or of the core: measured and set.",
-            [
-                (by_board("miner_board_voltage_volts"), "board {{board}}"),
-                (by_board("miner_board_voltage_target_volts"), "board {{board}} set"),
-            ],
-            looks.VOLTS,
-        ),
-    ]
-
-
-def _cooling() -> list[Panel]:
-    return [
-        lines(
-            "Fans",
-            "Speed of each fan.",
-            [(f"max by (fan) ({of('miner_fan_speed_rpm')})", "fan {{fan}}")],
-            looks.RPM,
-            low=0,
-            width=8,
-        ),
-        lines(
-            "Fan drive",
-            "How hard the fans are driven.",
-            [(f"max by (fan) ({of('miner_fan_duty_ratio')})", "fan {{fan}}")],
-            looks.RATIO,
-            low=0,
-            high=1,
-            width=8,
-        ),
-        lines(
-            "Air, water and target",
-            "Temperatures around the miner and what its fan control aims at.",
-            [
-                (f"max by (position) ({of('miner_environment_temperature_celsius')})", "air, {{position}}"),
-                (f"max by (position) ({of('miner_board_coolant_temperature_celsius')})", "water, {{position}}"),
-                (f"max({of('miner_temperature_target_celsius')})", "target"),
-            ],
-            looks.CELSIUS,
-            width=8,
-        ),
-        lines(
-            "Power supply, voltage",
-            "What goes into the power supply and out of it.",
-            [
-                (f"max by (psu) ({of('miner_psu_input_voltage_volts')})", "in {{psu}}"),
-                (f"max by (psu) ({of('miner_psu_output_voltage_volts')})", "out {{psu}}"),
-            ],
-            looks.VOLTS,
-            low=0,
-        ),
-        lines(
-            "Power supply, temperature",
-            "Sensors of the power supply.",
-            [(f"max by (psu, sensor) ({of('miner_psu_temperature_celsius')})", "{{psu}} {{sensor}}")],
-            looks.CELSIUS,
         ),
     ]
 
@@ -354,7 +295,7 @@ def _trouble() -> list[Panel]:
             "Alarms of this miner",
             "What Prometheus complains about now.",
             f'max by (alertname, severity) (ALERTS{{alertstate="firing", {MINER}}})',
-            [Column("Alarm", label="alertname"), Column("Severity", label="severity")],
+            [Column("Alarm", label="alertname", links=OF_ALARM), Column("Severity", label="severity")],
             width=12,
             height=6,
         ),
@@ -397,8 +338,8 @@ def build() -> models.Dashboard:
         [
             Row("Who and how", _who()),
             Row("Work", _work()),
-            Row("Boards", _boards()),
-            Row("Cooling and power supply", _cooling()),
+            Row("Boards", boards()),
+            Row("Cooling and power supply", cooling()),
             Row("Pools", _pools()),
             Row("Trouble, restarts and polls", _trouble()),
         ],

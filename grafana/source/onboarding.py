@@ -7,7 +7,7 @@ from grafana_foundation_sdk.models import dashboard as models
 from grafana.source import looks, variables
 from grafana.source.board import Row, dashboard
 from grafana.source.panels import Panel, bars, figure, lines
-from grafana.source.queries import IDENTITY_OF_SITE, ON, SITE, named, paged
+from grafana.source.queries import IDENTITY_OF_SITE, ON, SITE, named, paged, per_miner
 from grafana.source.tables import ADDRESS, Column, rows
 from grafana.source.tables import MINER as NAME
 from grafana.source.tables import SITE as SITE_COLUMN
@@ -114,15 +114,24 @@ def _discovery() -> list[Panel]:
 
 
 def _refused() -> list[Panel]:
+    now = per_miner(f"miner_sign_in_refused{{{_JOB}}}", IDENTITY_OF_SITE)
     auth = f'increase(miner_poll_errors_total{{{_JOB}, reason="auth"}}[1h])'
     return [
         rows(
             "Passwords refused",
             "Miners that refused every password within the last hour. Enter the right one in Flockwatch.",
             _listed(f"{auth} > 0"),
-            [NAME, ADDRESS, SITE_COLUMN, Column("Model", label="model"), Column("Times", decimals=0)],
+            [
+                NAME,
+                ADDRESS,
+                SITE_COLUMN,
+                Column("Model", label="model"),
+                Column("Times", decimals=0),
+                Column("Refused now", expression=now, mappings=looks.SIGN_WORDS),
+            ],
             sort="Times",
             width=12,
+            kept_by="miner",
         ),
         rows(
             "Not understood",

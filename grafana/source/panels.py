@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from grafana_foundation_sdk.builders import (
@@ -27,6 +27,7 @@ from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 from grafana.source import looks
 from grafana.source.links import series_links
+from grafana.source.queries import paged
 from grafana.source.variables import SOURCE
 
 Panel = Builder[models.Panel]
@@ -61,8 +62,10 @@ def figure(
     legend: str = "",
     none: str = "not told",
     trend: bool = True,
+    word: tuple[str, list[models.ValueMapping]] | None = None,
 ) -> Panel:
-    """One figure, with its course behind it unless `trend` is off. `none` stands where there is no value."""
+    """One figure, with its course behind it unless `trend` is off. `none` stands where there is no value. `word` is a
+    second query and the words for its figures, which stand below the first."""
     panel = (
         stat.Panel()
         .title(title)
@@ -81,6 +84,19 @@ def figure(
     )
     if mappings is not None:
         panel = panel.mappings(mappings)
+    if word is not None:
+        expression, texts = word
+        panel = (
+            panel.with_target(target(expression, 1) if trend else instant(expression, 1))
+            .text_mode(common.BigValueTextMode.VALUE)
+            .with_override(
+                models.MatcherConfig(id_val="byFrameRefID", options=_LETTERS[1]),
+                [
+                    models.DynamicConfigValue("unit", looks.PLAIN),
+                    models.DynamicConfigValue("mappings", texts),
+                ],
+            )
+        )
     return panel if decimals is None else panel.decimals(decimals)
 
 
@@ -97,8 +113,14 @@ def lines(
     high: float | None = None,
     linked: bool = False,
     steps: looks.Steps | None = None,
+    dashed: Mapping[str, str] | None = None,
 ) -> Panel:
-    """Courses over time. `linked` adds the links of a miner: the series must have the labels miner and name."""
+    """Courses over time.
+
+    Args:
+        linked: adds the links of a miner; the series must have the labels miner, name and ip.
+        dashed: legend -> colour of the series that are limits.
+    """
     panel = (
         timeseries.Panel()
         .title(title)
@@ -122,7 +144,9 @@ def lines(
         .tooltip(shared.VizTooltipOptions().mode(common.TooltipDisplayMode.MULTI).sort(common.SortOrder.DESCENDING))
     )
     for number, (expression, legend) in enumerate(queries):
-        panel = panel.with_target(target(expression, number, legend))
+        panel = panel.with_target(target(paged(expression) if linked else expression, number, legend))
+    for legend, colour in (dashed or {}).items():
+        panel = panel.with_override(models.MatcherConfig(id_val="byName", options=legend), _dashed(colour))
     if stacked:
         panel = panel.stacking(shared.StackingConfig().mode(common.StackingMode.NORMAL).group("A"))
     if steps is not None:
@@ -134,6 +158,13 @@ def lines(
     if high is not None:
         panel = panel.max(high)
     return panel.data_links(series_links()) if linked else panel
+
+
+def _dashed(colour: str) -> list[models.DynamicConfigValue]:
+    return [
+        models.DynamicConfigValue("color", {"mode": "fixed", "fixedColor": colour}),
+        models.DynamicConfigValue("custom.lineStyle", {"fill": "dash", "dash": [10, 10]}),
+    ]
 
 
 def states(
@@ -157,7 +188,7 @@ def states(
         .datasource(SOURCE)
         .span(width)
         .height(height)
-        .with_target(target(expression, legend=legend))
+        .with_target(target(paged(expression) if linked else expression, legend=legend))
         .unit(unit)
         .show_value(common.VisibilityMode.AUTO)
         .merge_values(merge_values=True)
@@ -200,7 +231,7 @@ def bars(
         .datasource(SOURCE)
         .span(width)
         .height(height)
-        .with_target(instant(expression, legend=legend))
+        .with_target(instant(paged(expression) if linked else expression, legend=legend))
         .unit(unit)
         .thresholds(looks.thresholds(steps))
         .color_scheme(builders.FieldColor().mode(models.FieldColorModeId.THRESHOLDS))

@@ -7,7 +7,7 @@ from grafana_foundation_sdk.models import dashboard as models
 from grafana.source import looks, variables
 from grafana.source.board import Row, dashboard
 from grafana.source.panels import Panel, bars, figure, lines
-from grafana.source.queries import IDENTITY, ON, active_pool, chosen, named, of, paged, worst
+from grafana.source.queries import IDENTITY, ON, active_pool, chosen, named, of, paged, per_miner, worst
 from grafana.source.tables import MINER as NAME
 from grafana.source.tables import SITE, Column, rows
 
@@ -165,12 +165,14 @@ def _shares() -> list[Panel]:
             ],
             sort="Last share before",
             width=12,
+            kept_by="miner",
         ),
     ]
 
 
 def _connections() -> list[Panel]:
     failed = f"increase({of('miner_pool_connection_failures_total')}[10m])"
+    jobs = f"rate({of('miner_pool_jobs_received_total')}[$__rate_interval])"
     return [
         lines(
             "Pools' response time",
@@ -178,7 +180,7 @@ def _connections() -> list[Panel]:
             [(f"quantile by (url) (0.5, {_by_url(chosen(of('miner_pool_response_time_seconds')))})", "{{url}}")],
             looks.SECONDS,
             low=0,
-            width=8,
+            width=6,
         ),
         lines(
             "Lost pings",
@@ -187,7 +189,15 @@ def _connections() -> list[Panel]:
             looks.RATIO,
             low=0,
             high=1,
-            width=8,
+            width=6,
+        ),
+        lines(
+            "Jobs",
+            "Jobs a second that each pool sends; none means that it is silent or not in use.",
+            [(f"sum by (url) ({_by_url(chosen(jobs))})", "{{url}}")],
+            looks.PER_SECOND,
+            low=0,
+            width=6,
         ),
         lines(
             "Failed attempts to get work",
@@ -197,7 +207,7 @@ def _connections() -> list[Panel]:
             ],
             looks.COUNT,
             low=0,
-            width=8,
+            width=6,
         ),
     ]
 
@@ -209,10 +219,16 @@ def _wallets() -> list[Panel]:
     window = "max by (job, instance, wallet, window)"
     rate = f"{window} (miner_wallet_pool_hashrate_hashes_per_second{{{_JOB}}})"
     info = f"max by (job, instance, wallet, name) (miner_wallet_info{{{_JOB}}})"
+    named_wallet = f"on (job, instance, wallet) group_left (name) {info}"
+    link = of("miner_wallet_link_info")
+    linked = f'label_replace({info}, "linked", "$1", "name", "(.*)")'
+    logged = f"increase(miner_wallet_shares_total{{{_JOB}}}[1h])"
+    live = f"{link} * {ON} group_left () {of('miner_hashrate_hashes_per_second')}"
     return [
         rows(
             "Wallets",
-            "Tracked wallets and what their pools say, of all sites. Addresses never leave Flockwatch.",
+            "Tracked wallets, what their pools say, and what the chosen miners report that are linked to them."
+            " Addresses never leave Flockwatch.",
             f"max by (wallet, name, currency, pool) (miner_wallet_info{{{_JOB}}})",
             [
                 Column("Wallet", label="name"),
@@ -227,24 +243,52 @@ def _wallets() -> list[Panel]:
                 Column("Best share", expression=by_wallet("miner_wallet_best_share_difficulty"), unit=looks.DIFFICULTY),
                 Column("Shares logged", expression=by_wallet("miner_wallet_shares_total", ', result="accepted"')),
                 Column("Rejected", expression=by_wallet("miner_wallet_shares_total", ', result="rejected"')),
+                Column("Linked miners", expression=f"count by (wallet) ({chosen(link)})"),
+                Column("They report", expression=f"sum by (wallet) ({chosen(live)})", unit=looks.HASHES),
             ],
             sort="Wallet",
             descending=False,
-            width=12,
+            height=6,
+            kept_by="wallet",
         ),
         lines(
             "Credited to wallets",
             "Hash rate that the pool reports for a wallet, by the window it averages over.",
-            [(f"{rate} * on (job, instance, wallet) group_left (name) {info}", "{{name}}, {{window}}")],
+            [(f"{rate} * {named_wallet}", "{{name}}, {{window}}")],
             looks.HASHES,
             low=0,
-            height=9,
+            width=8,
+        ),
+        lines(
+            "Reported for wallets",
+            "Hash rate that the chosen miners report together which are linked to a wallet. A miner that is linked to"
+            " two counts for both.",
+            [(f"(sum by (job, instance, wallet) ({chosen(live)})) * {named_wallet}", "{{name}}")],
+            looks.HASHES,
+            low=0,
+            width=8,
+        ),
+        lines(
+            "Shares of wallets",
+            "Shares of an hour that were logged for a wallet: by people, by the API, or counted up from its miners.",
+            [(f"sum by (job, instance, wallet, result) ({logged}) * {named_wallet}", "{{name}}, {{result}}")],
+            looks.COUNT,
+            low=0,
+            width=8,
         ),
         rows(
             "Linked wallet and actual pool",
             "Whether a linked miner mines at the pool and for the address of its wallet.",
-            _listed(of("miner_pool_expected")),
-            [NAME, SITE, Column("As linked", mappings=looks.GOOD_YES_WORDS)],
+            _listed(f"{link} * on (job, instance, wallet) group_left (linked) ({linked})", ", wallet, linked"),
+            [
+                NAME,
+                SITE,
+                Column("Linked wallet", label="linked"),
+                Column("Pool in use", label="url", expression=f"max by (miner, url) ({chosen(_ACTIVE)})"),
+                Column("As linked", expression=per_miner(of("miner_pool_expected")), mappings=looks.GOOD_YES_WORDS),
+                Column("Hash rate", expression=per_miner(of("miner_hashrate_hashes_per_second")), unit=looks.HASHES),
+            ],
+            kept_by="miner",
             sort="As linked",
             descending=False,
             height=7,

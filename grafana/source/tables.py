@@ -15,6 +15,7 @@ from grafana_foundation_sdk.models import dashboard as models
 from grafana.source import looks
 from grafana.source.links import OF_ROW
 from grafana.source.panels import Panel, instant
+from grafana.source.queries import kept
 from grafana.source.variables import SOURCE
 
 #: Fields that nobody wants to see.
@@ -70,9 +71,20 @@ def rows(
     descending: bool = True,
     width: int = 24,
     height: int = 9,
+    kept_by: str | None = None,
 ) -> Panel:
-    """A table. `base` is the first query, whose rows there are; `sort` is the head of a column."""
-    expressions = [base, *(column.expression for column in columns if column.expression is not None)]
+    """A table.
+
+    Args:
+        base: the first query, whose rows there are.
+        sort: head of a column.
+        kept_by: label by which the other queries are narrowed to the rows of the first, see `queries.kept`. Needed
+            where they would tell of more: of all miners in a table of the worst, say.
+    """
+    others = [column.expression for column in columns if column.expression is not None]
+    if kept_by is not None:
+        others = [kept(expression, base, kept_by) for expression in others]
+    expressions = [base, *others]
     panel = (
         table.Panel()
         .title(title)
@@ -100,6 +112,62 @@ def rows(
     if sort is not None:
         panel = panel.sort_by([shared.TableSortByFieldState().display_name(sort).desc(desc=descending)])
     return panel
+
+
+def matrix(
+    title: str,
+    description: str,
+    expression: str,
+    *,
+    down: str,
+    across: str,
+    unit: str,
+    width: int = 24,
+    height: int = 12,
+) -> Panel:
+    """A cell for every series, coloured from the lowest to the highest figure. `down` is a label that holds numbers,
+    which say the row; the label `across` says the column."""
+    corner = f"{down}\\{across}"  # as Grafana names the first column
+    return (
+        table.Panel()
+        .title(title)
+        .description(description)
+        .datasource(SOURCE)
+        .span(width)
+        .height(height)
+        .with_target(instant(expression, table=True))
+        .unit(unit)
+        .decimals(0)
+        .mappings(looks.NOTHING)
+        .color_scheme(builders.FieldColor().mode(models.FieldColorModeId.CONTINUOUS_BL_YL_RD))
+        .cell_height(common.TableCellHeight.SM)
+        .transformations(
+            [
+                models.DataTransformerConfig(
+                    "convertFieldType",
+                    options={"conversions": [{"targetField": down, "destinationType": "number"}]},
+                ),
+                models.DataTransformerConfig("sortBy", options={"sort": [{"field": down}]}),
+                models.DataTransformerConfig(
+                    "groupingToMatrix",
+                    options={"rowField": down, "columnField": across, "valueField": "Value", "emptyValue": "null"},
+                ),
+            ]
+        )
+        .with_override(
+            models.MatcherConfig(id_val="byType", options="number"),
+            [models.DynamicConfigValue("custom.cellOptions", {"type": "color-background", "mode": "basic"})],
+        )
+        .with_override(
+            models.MatcherConfig(id_val="byName", options=corner),
+            [
+                models.DynamicConfigValue("displayName", down.capitalize()),
+                models.DynamicConfigValue("unit", looks.PLAIN),
+                models.DynamicConfigValue("custom.width", 70),
+                models.DynamicConfigValue("custom.cellOptions", {"type": "auto"}),
+            ],
+        )
+    )
 
 
 def _value(number: int, *, several: bool) -> str:

@@ -130,6 +130,20 @@ def cost() -> list[Variable]:
     ]
 
 
+def income() -> Variable:
+    """What hashing brings in."""
+    return (
+        builders.TextBoxVariable("income")
+        .label("Income of 1 TH/s a day")
+        .description(
+            "What a terahash a second earns you in a day after fees, in the currency of the price, with a point: 0.045."
+            " Pools call it the hash price. It is a figure of today: earlier days are shown at it too."
+        )
+        .default_value("0.05")
+        .current(_option("0.05"))
+    )
+
+
 def of_sites() -> list[Variable]:
     """For dashboards of sums: data source, job, site."""
     return [datasource(), job(), _label("site", ["job"])]

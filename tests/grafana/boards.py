@@ -13,7 +13,7 @@ FOLDER = ROOT / "grafana" / "dashboards"
 #: What is chosen on top of a dashboard: everything.
 EVERYTHING = {
     "job": "flockwatch", "site": ".*", "rack": ".*", "group": ".*", "driver": ".*", "model": ".*", "miner": ".+",
-    "price": "0.15", "currency": "EUR", "flockwatch": "http://127.0.0.1:8080",
+    "price": "0.15", "income": "0.07", "currency": "EUR", "flockwatch": "http://127.0.0.1:8080",
     "__rate_interval": "15s", "__range": "3m",
 }  # fmt: skip
 
@@ -95,21 +95,37 @@ def panel(document, title):
     return found
 
 
+def tables(document):
+    """The tables that are put together of columns; a matrix is one query and has its own columns."""
+    return [each for each in panels(document) if each["type"] == "table" and order_of(each) is not None]
+
+
+def linked(document):
+    """Panels of series, bars and strips with links of miners."""
+    return [
+        each for each in panels(document) if each["type"] != "table" and each["fieldConfig"]["defaults"].get("links")
+    ]
+
+
+def order_of(table):
+    """What a table shows of the merged answers; None for a matrix."""
+    return next((each["options"] for each in table["transformations"] if each["id"] == "organize"), None)
+
+
 def column(name, document, title, head):
     """The query behind a column of a table."""
     table = panel(document, title)
-    (order,) = [each["options"] for each in table["transformations"] if each["id"] == "organize"]
-    (field,) = [field for field, shown in order["renameByName"].items() if shown == head]
+    (field,) = [field for field, shown in order_of(table)["renameByName"].items() if shown == head]
     ref = field.removeprefix("Value #") if field.startswith("Value #") else "A"
     return next(asked for asked in queries(name, document) if (asked.place, asked.ref) == (title, ref))
 
 
 def strays(document, asked, found):
     """Labels of a table's query that would stand in it as columns nobody asked for."""
-    table = next((each for each in panels(document) if each["title"] == asked.place and each["type"] == "table"), None)
+    table = next((each for each in tables(document) if each["title"] == asked.place), None)
     if table is None:
         return set()
-    order = table["transformations"][1]["options"]
+    order = order_of(table)
     hidden = {
         override["matcher"]["options"]
         for override in table["fieldConfig"]["overrides"]

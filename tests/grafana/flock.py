@@ -17,6 +17,8 @@ from tests.wallets.pool_server import pool_server
 ADDRESS = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"
 #: One of each kind that is in the mix, and a third of a model: what is usual for a model needs three.
 KINDS = 32
+#: The Bitaxe that loses its fan.
+HOT = 4
 #: What a pool of ckpool's kind says of a wallet.
 STATISTICS = {
     "hashrate1m": "1.2T",
@@ -174,7 +176,7 @@ def stack(folder):
         ends.callback(alertmanager.stop)
         prometheus = _prometheus(folder, program, alertmanager, ends.enter_context(store()))
         ends.callback(prometheus.stop)
-        yield Stack(simulator, program, prometheus, water)
+        yield Stack(folder, simulator, program, prometheus, water)
 
 
 @contextlib.contextmanager
@@ -224,15 +226,21 @@ def _prometheus(folder, program, alertmanager, storage):
         )
     )
     running = Prometheus(folder, folder / "prometheus.yml")
-    (folder / "self.new").write_text(yaml.safe_dump([{"targets": [f"127.0.0.1:{running.port}"]}]))
-    (folder / "self.new").rename(folder / "self.yml")
+    _watch(folder, running.port)
     return running
+
+
+def _watch(folder, *ports):
+    """Let Prometheus scrape these as itself."""
+    (folder / "self.new").write_text(yaml.safe_dump([{"targets": [f"127.0.0.1:{port}" for port in ports]}]))
+    (folder / "self.new").rename(folder / "self.yml")
 
 
 class Stack:
     """What runs, and what can be done to it."""
 
-    def __init__(self, simulator, program, prometheus, water):
+    def __init__(self, folder, simulator, program, prometheus, water):
+        self.folder = folder
         self.simulator, self.program, self.prometheus, self.water = simulator, program, prometheus, water
 
     def settle(self):
@@ -256,6 +264,9 @@ class Stack:
         post("fault", address=of("vnish", 2)["address"], fault="auth")
         post("fault", address=of("bitaxe", 1)["address"], fault="truncated_json")
         post("fault", address=of("bitaxe", 2)["address"], fault="vanish")
+        post("mode", address=of("bitaxe", 3)["address"], hardware="fan")
+        post("mode", address=of("bitaxe", HOT)["address"], hardware="fan")
+        _watch(self.folder, self.prometheus.port, free_port())  # of the second there is none
         board = {"path": self.simulator.boards[1], "scenario": "dns_failure", "reset": True}
         httpx.post(f"{self.simulator.control}/serial", json=board, timeout=10).raise_for_status()
         miners = self.program.miners()

@@ -1,5 +1,8 @@
 """The committed dashboards are those of the source, and Grafana is told where they are."""
 
+import json
+import re
+
 import yaml
 
 from grafana.source.output import texts
@@ -47,3 +50,19 @@ def test_the_folder_of_dashboards_is_read_only():
     assert provider["disableDeletion"] is True
     assert provider["allowUiUpdates"] is False
     assert provider["options"]["path"].startswith("/")
+
+
+def test_what_draws_the_pictures_is_pinned():
+    document = json.loads((ROOT / "grafana" / "pictures" / "package.json").read_text())
+    loose = {
+        name: wanted for name, wanted in document["dependencies"].items() if not re.fullmatch(r"\d+\.\d+\.\d+", wanted)
+    }
+    assert loose == {}
+
+
+def test_the_pictures_of_all_dashboards_are_in_the_documentation():
+    text = (ROOT / "docs" / "dashboards.md").read_text()
+    for path in FOLDER.iterdir():
+        picture = f"images/dashboard-{path.stem}.png"
+        assert picture in text
+        assert (ROOT / "docs" / picture).is_file()

@@ -7,19 +7,24 @@ from collections import Counter
 import promql_parser
 import pytest
 
+from exporter.metrics.catalog import CATALOGUE
 from exporter.metrics.catalog_wallet import WALLET_METRICS
-from grafana.source.queries import STATES
-from tests.grafana.boards import dashboards, filled, panels, queries
+from grafana.source import looks
+from grafana.source.links import RUNBOOKS
+from grafana.source.queries import STATES, WARM
+from tests.end_to_end.programs import ROOT
+from tests.grafana.boards import dashboards, filled, linked, order_of, panels, queries, tables
 from tests.stack.test_rules import known_names, metric_names
 
 BOARDS = dashboards()
+TABLES = [(name, panel) for name, document in BOARDS.items() for panel in tables(document)]
 PANELS = [(name, panel) for name, document in BOARDS.items() for panel in panels(document)]
 QUERIES = [asked for name, document in BOARDS.items() for asked in queries(name, document)]
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 #: Names that Grafana's table of units knows; it scales those of base units.
 UNITS = {
     "Hs", "watt", "watth", "celsius", "rotrpm", "percentunit", "hertz", "volt", "s", "dtdurations", "dateTimeFromNow",
-    "bytes", "dBm", "short", "sishort", "cps", "none", "locale", "string",
+    "bytes", "dBm", "amp", "short", "sishort", "cps", "none", "locale", "string",
 }  # fmt: skip
 #: What Prometheus and Alertmanager tell of themselves and the scrapes, as far as the dashboards use it.
 WELL_KNOWN = {
@@ -27,6 +32,9 @@ WELL_KNOWN = {
     "process_open_fds", "process_resident_memory_bytes", "process_start_time_seconds", "prometheus_tsdb_head_series",
     "prometheus_rule_group_last_duration_seconds",
 }  # fmt: skip
+#: Metrics on no dashboard: the first is read as `miner:info`, the second no miner of the simulated flock tells, so that
+#: a panel of it could not be tried.
+NOWHERE = {"miner_info", "miner_psu_fan_speed_rpm"}
 #: They are not of the job that is chosen.
 OTHER_JOBS = re.compile(r"(prometheus|alertmanager)_|ALERTS$")
 #: Sums of sites and figures of the exporter have no label `miner`.
@@ -180,9 +188,7 @@ def test_a_panel_says_what_it_shows(name, panel):
     assert all(target["datasource"] == SOURCE for target in panel["targets"])
 
 
-@pytest.mark.parametrize(
-    ("name", "panel"), **named([(name, panel) for name, panel in PANELS if panel["type"] == "table"])
-)
+@pytest.mark.parametrize(("name", "panel"), **named(TABLES))
 def test_the_columns_of_a_table(name, panel):
     merge, order = panel["transformations"]
     assert merge["id"] == "merge"
@@ -202,38 +208,133 @@ def links_of(panel, head="Miner"):
     return []
 
 
+def test_a_matrix_sorts_its_rows_as_numbers_and_colours_without_limits():
+    (panel,) = [panel for _, panel in PANELS if panel["type"] == "table" and order_of(panel) is None]
+    convert, sort, matrix = panel["transformations"]
+    assert convert["options"]["conversions"] == [{"targetField": "chip", "destinationType": "number"}]
+    assert sort["options"]["sort"] == [{"field": "chip"}]
+    options = matrix["options"]
+    assert (options["rowField"], options["columnField"], options["valueField"]) == ("chip", "place", "Value")
+    assert panel["fieldConfig"]["defaults"]["color"]["mode"].startswith("continuous-")
+
+
 def test_names_of_miners_lead_to_their_dashboard_their_page_and_flockwatch():
     seen = 0
-    for name, panel in PANELS:
-        renamed = panel["type"] == "table" and panel["transformations"][1]["options"]["renameByName"]
-        if not renamed or renamed.get("name") != "Miner":
+    for name, panel in TABLES:
+        order = order_of(panel)
+        if order["renameByName"].get("name") != "Miner":
             continue
         seen += 1
-        # The table of alarms does not know addresses.
-        dashboard, *pages, ui = links_of(panel)
+        dashboard, page, ui = links_of(panel)
         assert dashboard.startswith("/d/flockwatch-miner?var-miner=${__data.fields.miner:percentencode}&"), (
             name,
             panel["title"],
         )
-        assert pages == ([] if "ALERTS" in panel["targets"][0]["expr"] else ["${__data.fields.page:raw}"])
-        assert ui.startswith("${flockwatch:raw}/?q=${__data.fields.name")
-        left_out = panel["transformations"][1]["options"]["excludeByName"]
-        assert not {"miner", "name", "page"} & set(left_out), "the links need these fields"
+        assert page == "${__data.fields.page:raw}"
+        assert ui == "${flockwatch:raw}/miners/by-key/${__data.fields.miner:percentencode}"
+        assert not {"miner", "name", "page"} & set(order["excludeByName"]), "the links need these fields"
     assert seen >= 15
     assert BOARDS["miner"]["uid"] == "flockwatch-miner"
 
 
-def test_series_of_miners_lead_to_their_dashboard():
+def test_series_of_miners_lead_to_their_dashboard_their_page_and_flockwatch():
+    seen = 0
     for name, panel in PANELS:
-        legends = [target.get("legendFormat", "") for target in panel["targets"]]
+        if panel["type"] == "table" or not any("{{name}}" in each.get("legendFormat", "") for each in panel["targets"]):
+            continue
+        if all("miner_wallet_info" in each["expr"] for each in panel["targets"]):
+            continue  # a wallet's name
+        seen += 1
         links = [link["url"] for link in panel["fieldConfig"]["defaults"].get("links", ())]
-        if panel["type"] in ("timeseries", "bargauge", "state-timeline") and any(
-            "{{name}}" in each for each in legends
-        ):
-            if "Credited to wallets" in panel["title"]:
-                continue
-            assert len(links) == 2, (name, panel["title"])
-            assert links[0].startswith("/d/flockwatch-miner?")
+        dashboard, page, ui = links
+        assert dashboard.startswith("/d/flockwatch-miner?var-miner=${__field.labels.miner:percentencode}&"), (
+            name,
+            panel["title"],
+        )
+        assert page == "${__field.labels.page}"
+        assert ui == "${flockwatch:raw}/miners/by-key/${__field.labels.miner:percentencode}"
+        assert all('"page"' in each["expr"] for each in panel["targets"])
+    assert seen == sum(len(linked(document)) for document in BOARDS.values()) >= 12
+
+
+def test_names_of_alarms_lead_to_their_pages():
+    rules = "".join(path.read_text() for path in (ROOT / "prometheus" / "rules").glob("alerts-*.yml"))
+    for alert in set(re.findall(r"alert: (\w+)", rules)) - {"Watchdog", "DailySummary"}:
+        assert f"{RUNBOOKS}/{alert}.md" in rules, alert
+        assert (ROOT / "docs" / "runbooks" / f"{alert}.md").is_file()
+    with_alarms = [panel for _, panel in TABLES if "alertname" in order_of(panel)["renameByName"]]
+    assert len(with_alarms) == 2
+    for panel in with_alarms:
+        assert links_of(panel, "Alarm") == [f"{RUNBOOKS}/${{__data.fields.alertname}}.md"]
+
+
+# --- colours ------------------------------------------------------------------------------------------------------
+
+
+def coloured(panel):
+    """(title of the panel or head of the column, whether its own steps or words colour it)."""
+    if panel["type"] == "stat":
+        steps = panel["fieldConfig"]["defaults"]["thresholds"]["steps"]
+        yield panel["title"], len(steps) > 1
+        return
+    for override in panel["fieldConfig"]["overrides"]:
+        ids = {each["id"] for each in override["properties"]}
+        yield override["matcher"]["options"], bool(ids & {"thresholds", "mappings"})
+
+
+def test_degrees_of_chips_have_no_colour_of_their_own_but_a_word_by_the_limits_of_the_alarms():
+    words = 0
+    for name, panel in PANELS:
+        text = json.dumps(panel["targets"])
+        if panel["type"] not in ("table", "stat") or "chip_temperature" not in text or order_of_or_none(panel) == {}:
+            continue
+        if not {"Hottest chip", "Temperature"} & {head for head, _ in coloured(panel)}:
+            continue
+        words += 1
+        assert ("Hottest chip", True) not in coloured(panel), (name, panel["title"])
+        assert ("Temperature", True) not in coloured(panel), (name, panel["title"])
+        for level in ("warning", "critical"):
+            assert f"miner:chip_temperature_limit_celsius:{level}" in text, (name, panel["title"])
+    assert words == 7
+
+
+def order_of_or_none(panel):
+    """What a table shows; {} for a matrix, None for anything else."""
+    return (order_of(panel) or {}) if panel["type"] == "table" else None
+
+
+def test_the_colours_agree_with_the_alarms():
+    def bounds(file, expression):
+        text = (ROOT / "prometheus" / "rules" / file).read_text()
+        return {float(found) for found in re.findall(expression, text)}
+
+    regulator = bounds("alerts-heat.yml", r"miner_board_vreg_temperature_celsius > (\d+)")
+    assert regulator
+    assert regulator <= {start for start, _ in looks.REGULATOR}
+    assert min(regulator) == next(start for start, colour in looks.REGULATOR if colour == looks.ORANGE)
+    below = bounds("alerts-miner.yml", r"miner:hashrate:ratio10m < ([0-9.]+)")
+    assert below
+    assert below <= {start for start, _ in looks.OF_EXPECTED}
+    # What raises an alarm is orange or red, and nothing else is.
+    assert max(below) == next(start for start, colour in looks.OF_EXPECTED if colour == looks.GREEN)
+    assert [colour for start, colour in looks.HEAT_LEFT] == [looks.ORANGE, looks.YELLOW, looks.GREEN]
+    assert [start for start, _ in looks.HEAT_LEFT] == [None, 0, WARM]
+
+
+def test_the_limits_of_chips_are_lines_on_the_dashboard_of_a_miner():
+    (panel,) = [panel for _, panel in PANELS if panel["title"] == "Chip temperatures"]
+    limits = {each["legendFormat"]: each["expr"] for each in panel["targets"] if "limit" in each["expr"]}
+    assert set(limits) == {"warning", "critical"}
+    for level, expression in limits.items():
+        assert f"miner:chip_temperature_limit_celsius:{level}" in expression
+    assert {override["matcher"]["options"] for override in panel["fieldConfig"]["overrides"]} == set(limits)
+
+
+def test_every_metric_of_miners_is_on_a_dashboard():
+    shown = set().union(*(metric_names(parsed(asked)[0]) for asked in QUERIES))
+    assert "miner_board_up" in shown
+    missing = {spec.name for spec in (*CATALOGUE, *WALLET_METRICS)} - shown
+    assert missing <= NOWHERE
 
 
 def test_the_codes_of_states_have_words():
