@@ -10,10 +10,17 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
+import tempfile
 from pathlib import Path
+
+from tests.stack.servers import binary
 
 CERTIFICATES = "/etc/certificates-of-the-host.crt"
 MIRROR = "http://deb.debian.org/debian"
+MEMORY = "/dev/shm"
+#: Three roots have less than 1 GiB together.
+ROOM = 4 * 2**30
 #: pip in the root finds packages the way pip here does.
 PASSED_ON = ("PIP_", "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "no_proxy")
 
@@ -80,12 +87,53 @@ class Stage:
         return done
 
 
+def _does(*words, **options):
+    """Whether a command is there and ends well."""
+    try:
+        done = subprocess.run([str(word) for word in words], capture_output=True, check=False, timeout=60, **options)
+    except (FileNotFoundError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0
+
+
+def hindrance(folder, suite):
+    """Why an image cannot be made on this machine, or None. What is asked for goes into `folder`."""
+    if os.geteuid() != 0:
+        return "root makes Debian roots and runs programs in them"
+    if not _does("unshare", "--mount", "--propagation", "private", "mount", "-t", "tmpfs", "tmp", "/mnt"):
+        return "root of this machine may not mount"
+    # apt and pip ask the way they will in the root: with the same proxies, and pip without a configuration file.
+    release = f"{MIRROR}/dists/{suite}/InRelease"
+    if not _does("/usr/lib/apt/apt-helper", "download-file", release, Path(folder) / "InRelease"):
+        return f"apt cannot reach {release}"
+    pip = (sys.executable, "-m", "pip", "download", "--no-deps", "--no-cache-dir", "--dest", folder, "idna")
+    if not _does(*pip, env={**os.environ, "PIP_CONFIG_FILE": os.devnull}):
+        return "pip can reach no archive of packages"
+    return None
+
+
+def place_for_roots(folder):
+    """Where roots are made: in memory where there is plenty of it, which takes half the time; else in `folder`."""
+    if os.path.ismount(MEMORY):
+        about = os.statvfs(MEMORY)
+        if about.f_bavail * about.f_frsize >= ROOM and not about.f_flag & (os.ST_NODEV | os.ST_NOEXEC | os.ST_NOSUID):
+            return Path(tempfile.mkdtemp(prefix="flockwatch-image-", dir=MEMORY))
+    return Path(tempfile.mkdtemp(dir=folder))
+
+
 def debian_root(folder, suite):
-    """A minimal Debian; it takes the place of the image debian:<suite>-slim."""
+    """A minimal Debian; it takes the place of the image debian:<suite>-slim.
+
+    The lists of packages stay in it, so that `apt-get update` has nothing to load anew, and dpkg does not wait for the
+    disk, since nothing of it is kept.
+    """
     root = Path(folder)
     subprocess.run(
-        ["mmdebstrap", "--variant=minbase", "--mode=root", "--quiet", suite, str(root), MIRROR],
-        check=True, capture_output=True, text=True, timeout=500,
+        [
+            binary("mmdebstrap"), "--variant=apt", "--include=passwd", "--mode=root", "--quiet",
+            "--dpkgopt=force-unsafe-io", "--skip=cleanup/apt/lists", suite, str(root), MIRROR,
+        ],
+        check=True, capture_output=True, text=True, timeout=500, env={**os.environ, "TMPDIR": str(root.parent)},
     )  # fmt: skip
     shutil.copy("/etc/resolv.conf", root / "etc/resolv.conf")
     certificates = os.environ.get("PIP_CERT")

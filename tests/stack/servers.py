@@ -110,12 +110,16 @@ class Alertmanager:
         assert self.process.child.poll() is None, "\n".join(self.process.lines)
         return False
 
-    def post(self, *alerts, ends=None):
-        """Hand over alerts, given by their labels, as Prometheus does; `ends` (RFC 3339) makes them resolved."""
+    def post(self, *alerts, ends=None, annotations=None):
+        """Hand over alerts, given by their labels, as Prometheus does; `ends` (RFC 3339) makes them resolved.
+
+        `annotations` stand in place of the same plain ones for all.
+        """
         body = [
             {
                 "labels": labels,
-                "annotations": {
+                "annotations": annotations
+                or {
                     "summary": f"{labels['alertname']} of {labels.get('name', 'all')}",
                     "description": "What is known.",
                     "runbook_url": "https://example.org/runbook",
@@ -163,6 +167,13 @@ class Prometheus:
 def rule_files():
     """The rule files by name."""
     return {path.stem: yaml.safe_load(path.read_text()) for path in sorted(Path(PROMETHEUS / "rules").glob("*.yml"))}
+
+
+def store_alerts():
+    """(file, rule) of every alert that is raised by a store for several halls."""
+    found = sorted((ROOT / "deploy/scale").glob("*.rules.yml"))
+    groups = [(path.stem, group) for path in found for group in yaml.safe_load(path.read_text())["groups"]]
+    return [(name, rule) for name, group in groups for rule in group["rules"]]
 
 
 def rules():

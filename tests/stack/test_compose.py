@@ -1,7 +1,12 @@
 """docker-compose.yml: Docker Compose accepts it, it opens nothing, and its parts fit each other and the other files."""
 
+import contextlib
 import re
 import shutil
+import subprocess
+import threading
+import tomllib
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
@@ -108,6 +113,51 @@ def test_every_service_that_runs_for_long_tells_whether_it_is_well(document):
         assert service["restart"] == "unless-stopped"
 
 
+@contextlib.contextmanager
+def health_page(address):
+    """The port of a server on `address` alone that knows the one page that Grafana is asked for."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200 if self.path == "/api/health" else 404)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_arguments):
+            """Say nothing."""
+
+    server = ThreadingHTTPServer((address, 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(10)
+
+
+@pytest.mark.parametrize(
+    ("address", "listens"),
+    [("", "127.0.0.1"), ("127.0.0.1", "127.0.0.1"), ("127.0.0.9", "127.0.0.9"), ("0.0.0.0", "0.0.0.0")],
+)
+def test_grafana_is_asked_where_it_listens(address, listens):
+    with health_page(listens) as port:
+        service = resolved(variables={"GRAFANA_ADDR": address, "GRAFANA_PORT": str(port)})["services"]["grafana"]
+        assert health(service) == 0
+    assert health(service) != 0
+
+
+def health(service):
+    """The exit status of a service's health check, run with its variables as a container would."""
+    how, script = service["healthcheck"]["test"]
+    assert how == "CMD-SHELL"
+    # What Docker Compose hands to the engine has its dollar signs single.
+    told = {name: str(value) for name, value in service["environment"].items() if value is not None}
+    words = ["/bin/sh", "-c", script.replace("$$", "$")]
+    return subprocess.run(words, env={"PATH": "/usr/bin:/bin", **told}, check=False, timeout=30).returncode
+
+
 # --- secrets ------------------------------------------------------------------------------------------------------
 
 
@@ -135,8 +185,10 @@ def test_alertmanager_is_given_every_secret_that_its_file_names(document):
     assert wanted == {each["source"] for each in document["services"]["alertmanager"]["secrets"]}
 
 
-def test_flockwatch_runs_with_these_variables(document, tmp_path):
-    variables = document["services"]["flockwatch"]["environment"]
+@pytest.mark.parametrize("name", ["flockwatch", "demo"])
+def test_flockwatch_runs_with_these_variables(everything, name):
+    """It refuses variables that it does not know."""
+    variables = everything["services"][name]["environment"]
     settings = load_settings(ROOT / "targets.yml", variables)
     assert (settings.metrics.addr.host, settings.metrics.addr.port) == ("127.0.0.1", 9877)
     assert (settings.http.addr.host, settings.http.addr.port) == ("127.0.0.1", 8080)
@@ -188,8 +240,40 @@ def test_grafana_finds_its_dashboards(document):
         for file in provisioned.glob("datasources/*.y*ml")
         for source in yaml.safe_load(file.read_text())["datasources"]
     ]
-    told = [service["environment"].get(url.removeprefix("$"), url) for url in urls]
-    assert sorted(told) == ["http://127.0.0.1:9090", "http://127.0.0.1:9093"]
+    assert sorted(urls) == ["http://127.0.0.1:9090", "http://127.0.0.1:9093"]
+
+
+def test_every_variable_of_grafana_is_read(document):
+    """Grafana reads what begins with GF_, and its provisioning what is named there."""
+    service = document["services"]["grafana"]
+    provisioning = Path(mounted(service)["/etc/grafana/provisioning"])
+    named = {name for file in provisioning.rglob("*.y*ml") for name in re.findall(r"\$\{?(\w+)", file.read_text())}
+    own = {name for name in service["environment"] if re.fullmatch(r"GF_[A-Z]+_[A-Z_]+", name)}
+    assert set(service["environment"]) == own | named
+
+
+def test_the_documentation_names_every_variable_that_env_may_hold():
+    asked = set(re.findall(r"\$\{(\w+)", FILE.read_text()))
+    table = (ROOT / "docs/install.md").read_text()
+    rows = re.findall(r"^\| (`[A-Z].*?) \|", table, re.MULTILINE)
+    named = {name for row in rows for name in re.findall(r"`([A-Z_]+)`", row)}
+    assert asked <= named
+    # What is no variable stands in the table of capabilities.
+    assert named - asked == {"CAP_NET_RAW"}
+
+
+def test_the_image_has_the_version_of_the_program(document):
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert document["services"]["flockwatch"]["image"] == f"flockwatch:{version}"
+    assert f"| `FLOCKWATCH_VERSION` | `{version}` |" in (ROOT / "docs/install.md").read_text()
+
+
+def test_the_documentation_names_the_line_to_change_for_another_address():
+    """Prometheus fills nothing into its file, so another address of the exporter must be written there."""
+    line = 'targets: ["127.0.0.1:9877"]'
+    row = next(row for row in (ROOT / "docs/install.md").read_text().splitlines() if "`FLOCKWATCH_METRICS_ADDR`" in row)
+    assert f"`{line}` of `prometheus/prometheus.yml`" in row
+    assert line in (ROOT / "prometheus/prometheus.yml").read_text()
 
 
 @pytest.mark.realstack

@@ -39,6 +39,33 @@ def test_promtool_accepts(name):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+SERVERS = ("flock-10000.yml", "hall.yml", "hall-agent.yml")
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_the_page_of_twice_the_miners_is_still_taken(name):
+    """As docs/scale.md says: 2,500 miners for an exporter, of 142 samples."""
+    (job,) = (each for each in read(SCALE / name)["scrape_configs"] if each["job_name"] == "flockwatch")
+    assert 2 * 2500 * 142 < job["sample_limit"] < 2.2 * 2500 * 142
+    text = (ROOT / "docs/scale.md").read_text()
+    assert f"`sample_limit: {job['sample_limit']}`" in text
+    assert f"{job['sample_limit'] // 142 // 10 * 10:,} of 142" in text
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_what_knows_interval_and_patience_elsewhere_is_named(name):
+    """Grafana and the limit of ExporterScrapeSlow know those of prometheus.yml: docs/scale.md says what to write."""
+    usual, here = read(ROOT / "prometheus/prometheus.yml")["global"], read(SCALE / name)["global"]
+    text = (ROOT / "docs/scale.md").read_text()
+    source = (ROOT / "grafana/provisioning/datasources/flockwatch.yml").read_text()
+    assert f"timeInterval: {usual['scrape_interval']}\n" in source
+    assert f"`timeInterval: {here['scrape_interval']}` in `grafana/provisioning/datasources/flockwatch.yml`" in text
+    limits = [int(each["scrape_timeout"].removesuffix("s")) * 7 // 10 for each in (usual, here)]
+    rule = (ROOT / "prometheus/rules/alerts-exporter.yml").read_text()
+    assert f'scrape_duration_seconds{{job="flockwatch"}} > {limits[0]}\n' in rule
+    assert f'`scrape_duration_seconds{{job="flockwatch"}} > {limits[1]}` in place of `> {limits[0]}`' in text
+
+
 def test_a_hall_that_falls_silent_raises_an_alarm(tmp_path):
     """Fires for the hall that is gone and for no other, and ends when it is back."""
     series = 'up{job="flockwatch", hall="%s", instance="%s/a:9877"}'
@@ -67,13 +94,18 @@ def test_a_hall_that_falls_silent_raises_an_alarm(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def read(path):
+    return yaml.safe_load(path.read_text())
+
+
 def alarm(hall):
-    told = yaml.safe_load((SCALE / "halls.rules.yml").read_text())["groups"][0]["rules"][0]["annotations"]
+    told = read(SCALE / "halls.rules.yml")["groups"][0]["rules"][0]["annotations"]
     return {
         "exp_labels": {"severity": "critical", "hall": hall},
         "exp_annotations": {
             "summary": told["summary"].replace("{{ $labels.hall }}", hall),
             "description": told["description"],
+            "runbook_url": told["runbook_url"],
         },
     }
 

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -220,7 +221,10 @@ def test_handlers_of_every_exception_stand_at_the_isolation_points_only():
     assert broad <= BROAD
 
 
-@pytest.mark.parametrize("document", sorted((*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"))), ids=name)
+DOCUMENTS = sorted((*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")))
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name)
 def test_links_of_the_documents_lead_somewhere(document):
     text = document.read_text()
     targets = [target.split("#")[0] for target in re.findall(r"\]\(([^)\s]+)\)", text)]
@@ -230,3 +234,87 @@ def test_links_of_the_documents_lead_somewhere(document):
         if target and not re.match(r"[a-z]+:", target) and not (document.parent / target).exists()
     ]
     assert missing == []
+
+
+def anchors(text):
+    """What links may name behind a #: the headings, written as forges write them."""
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name)
+def test_links_to_headings_find_them(document):
+    text = document.read_text()
+    for file, anchor in re.findall(r"\]\(([^)\s:#]*)#([^)\s]+)\)", text):
+        target = document.parent / file if file else document
+        assert anchor in anchors(target.read_text()), f"{file}#{anchor}"
+
+
+def columns(line):
+    """How many cells a row of a Markdown table has; a pipe with a backslash before it is text."""
+    return len(re.split(r"(?<!\\)\|", line.strip().removeprefix("|").removesuffix("|")))
+
+
+def tables(text):
+    """The rows of each table outside of code, as (number of the line, line)."""
+    found, fence = [[]], None
+    for number, line in enumerate(text.splitlines(), 1):
+        mark = re.match(r"\s*(```+|~~~+)", line)
+        if mark:
+            fence = mark[1] if fence is None else None if mark[1].startswith(fence) else fence
+        if fence is None and not mark and line.lstrip().startswith("|"):
+            found[-1].append((number, line))
+        elif found[-1]:
+            found.append([])
+    return [table for table in found if table]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name)
+def test_rows_of_a_table_have_as_many_columns_as_its_head(document):
+    wrong = []
+    for table in tables(document.read_text()):
+        head, rule = (line for _, line in table[:2])
+        assert re.fullmatch(r"[|\s:-]+", rule), f"{name(document)}:{table[1][0]} is no line below a head"
+        wrong += [f"{number}: {line}" for number, line in table if columns(line) != columns(head)]
+    assert wrong == []
+
+
+def test_a_row_with_a_cell_too_many_is_seen():
+    text = "| a | b |\n| --- | --- |\n| 1 | `x\\|y` |\n\n```sh\n| no table\n```\n| c |\n| --- |\n| 1 |18 bytes |\n"
+    assert [[columns(line) for _, line in table] for table in tables(text)] == [[2, 2, 2], [1, 1, 2]]
+
+
+#: Where addresses of the project may stand, beside the files at the top.
+FOLDERS = (*PACKAGES, "deploy", "docs", "grafana/dashboards", "grafana/provisioning", "grafana/source", "prometheus")
+
+
+def shipped_texts():
+    """(path, text) of what a user gets, as far as it is text."""
+    top = [path for path in ROOT.iterdir() if path.is_file()]
+    for path in (*top, *(path for folder in FOLDERS for path in (ROOT / folder).rglob("*"))):
+        if path.is_file() and path.suffix not in (".png", ".pyc"):
+            yield name(path), path.read_text(errors="replace")
+
+
+def test_the_project_has_one_address():
+    """pyproject.toml says where the project lives: links to it begin with that, and lead to files that are there."""
+    urls = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]
+    home = urls["Repository"]
+    owner = home.rsplit("/", 1)[0]
+    assert all(url.startswith(home) for url in urls.values())
+    texts = dict(shipped_texts())
+    found = [
+        (path, url) for path, text in texts.items() for url in re.findall(rf"{re.escape(owner)}[^\s\"'`)>\]]*", text)
+    ]
+    for path, url in found:
+        inside = re.fullmatch(rf"{re.escape(home)}(\.git|/issues|/(?:blob|tree)/main/(?P<file>.+))?", url)
+        assert inside, f"{path}: {url} does not begin with {home}"
+        # A dashboard fills the name of an alarm into it.
+        file = ROOT / (inside["file"] or "").replace("${__data.fields.alertname}", "Watchdog")
+        assert file.exists(), f"{path}: {url} leads nowhere"
+    assert f"\nDocumentation={home}\n" in texts["deploy/systemd/flockwatch.service"]
+    assert f"git clone {home}.git " in texts["docs/install.md"]
+    pages = f"{urls['Documentation'].replace('/tree/', '/blob/')}/runbooks/"
+    raised = [url for path, text in texts.items() if "rules" in path for url in re.findall(r"runbook_url: (\S+)", text)]
+    assert raised
+    assert [url for url in raised if not url.startswith(pages)] == []
