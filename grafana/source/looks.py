@@ -56,7 +56,8 @@ ALL_UP: Final[Steps] = ((None, RED), (0.5, ORANGE), (0.95, YELLOW), (1, GREEN))
 YES_WANTED: Final[Steps] = ((None, RED), (1, GREEN))
 #: Money that is left.
 GAIN: Final[Steps] = ((None, RED), (0, GREEN))
-SIGNAL: Final[Steps] = ((None, RED), (-80, ORANGE), (-70, GREEN))
+# Grafana takes an open end below for 0 in the steps of a column, and would stop there for every figure below 0.
+SIGNAL: Final[Steps] = ((-200, RED), (-80, ORANGE), (-70, GREEN))
 
 _STATE_COLOURS: Final = {
     "mining": GREEN, "tuning": BLUE, "starting": YELLOW, "idle": GREY, "curtailed": PURPLE, "unknown": GREY,

@@ -321,6 +321,20 @@ def test_the_colours_agree_with_the_alarms():
     assert [start for start, _ in looks.HEAT_LEFT] == [None, 0, WARM]
 
 
+def test_steps_of_columns_with_figures_below_zero_have_an_end():
+    """In an override Grafana compares a figure with an open end as with 0: every signal would be a bad one."""
+    found = [
+        [step["value"] for step in wish["value"]["steps"]]
+        for _, panel in PANELS
+        for override in panel["fieldConfig"]["overrides"]
+        for wish in override["properties"]
+        if wish["id"] == "thresholds"
+    ]
+    below = [values for values in found if any(value is not None and value < 0 for value in values)]
+    assert below
+    assert [values for values in below if None in values] == []
+
+
 def test_the_limits_of_chips_are_lines_on_the_dashboard_of_a_miner():
     (panel,) = [panel for _, panel in PANELS if panel["title"] == "Chip temperatures"]
     limits = {each["legendFormat"]: each["expr"] for each in panel["targets"] if "limit" in each["expr"]}

@@ -1,7 +1,6 @@
 """The whole chain on loopback: simulated miners, the program, Prometheus and Alertmanager, and a sink for its messages.
 
-The rules are the shipped ones with their times divided by `SCALE`; no window is longer than `LONGEST` seconds, and
-nothing must hold longer than `HOLD` before it fires, so that hours pass in a minute.
+The rules are the shipped ones with their times divided by `SCALE`, within `WINDOWS` and `HOLDS`: hours pass as minutes.
 """
 
 import collections
@@ -15,14 +14,15 @@ from tests.end_to_end.programs import Program, Simulator, wait_for
 from tests.stack.servers import PROMETHEUS, Alertmanager, Prometheus, Sink, quick_configuration
 
 SCALE = 60
-LONGEST, HOLD = 60, 10
+#: The least and the most seconds of windows, and those for which something must hold.
+WINDOWS, HOLDS = (10, 60), (1, 10)
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-def shorter(text, longest=LONGEST):
-    """A duration like 10m, divided by `SCALE`; at most `longest` seconds."""
+def shorter(text, least, most):
+    """A duration like 10m, divided by `SCALE`; from `least` to `most` seconds."""
     number, unit = re.fullmatch(r"(\d+)([smhd])", text).groups()
-    return f"{min(longest, max(1, int(number) * UNITS[unit] // SCALE))}s"
+    return f"{min(most, max(least, int(number) * UNITS[unit] // SCALE))}s"
 
 
 def quick_rules(folder):
@@ -33,10 +33,10 @@ def quick_rules(folder):
         for group in document["groups"]:
             for rule in group["rules"]:
                 rule["expr"] = re.sub(
-                    r"(\[|offset )(\d+[smhd])", lambda match: match[1] + shorter(match[2]), rule["expr"]
+                    r"(\[|offset )(\d+[smhd])", lambda match: match[1] + shorter(match[2], *WINDOWS), rule["expr"]
                 )
                 if "for" in rule:
-                    rule["for"] = "0s" if rule["for"] == "0s" else shorter(rule["for"], HOLD)
+                    rule["for"] = "0s" if rule["for"] == "0s" else shorter(rule["for"], *HOLDS)
         (folder / path.name).write_text(yaml.safe_dump(document))
 
 
