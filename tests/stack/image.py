@@ -17,6 +17,7 @@ from pathlib import Path
 from tests.stack.servers import binary
 
 CERTIFICATES = "/etc/certificates-of-the-host.crt"
+CERTIFICATES_HERE = "/etc/ssl/certs/ca-certificates.crt"
 MIRROR = "http://deb.debian.org/debian"
 MEMORY = "/dev/shm"
 #: Three roots have less than 1 GiB together.
@@ -73,7 +74,7 @@ class Stage:
     def run(self, *words, check=True, **options):
         """Run `words` and wait; its output is in the error where it fails."""
         more = {name: value for name, value in os.environ.items() if name.startswith(PASSED_ON)}
-        if "PIP_CERT" in more:
+        if (self.root / CERTIFICATES.lstrip("/")).exists():
             more["PIP_CERT"] = CERTIFICATES
         done = subprocess.run(
             self.command(*words, **options),
@@ -136,10 +137,11 @@ def debian_root(folder, suite):
         check=True, capture_output=True, text=True, timeout=500, env={**os.environ, "TMPDIR": str(root.parent)},
     )  # fmt: skip
     shutil.copy("/etc/resolv.conf", root / "etc/resolv.conf")
-    certificates = os.environ.get("PIP_CERT")
-    if certificates:
-        # Not where Debian's own are, for their package writes those anew.
-        shutil.copy(certificates, root / CERTIFICATES.lstrip("/"))
+    # This machine may trust a proxy. Not where Debian's own are, for their package writes those anew.
+    for certificates in filter(None, (os.environ.get("PIP_CERT"), CERTIFICATES_HERE)):
+        if Path(certificates).is_file():
+            shutil.copy(certificates, root / CERTIFICATES.lstrip("/"))
+            break
     return root
 
 

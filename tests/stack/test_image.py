@@ -56,7 +56,11 @@ def image(tmp_path):
         pytest.skip(reason)
     folder = place_for_roots(tmp_path)
     try:
-        yield follow(DOCKERFILE, ROOT, debian_root(folder / "base", SUITE), folder)
+        try:
+            base = debian_root(folder / "base", SUITE)
+        except subprocess.CalledProcessError as error:
+            pytest.skip(f"mmdebstrap makes no root here: {error.stderr[-500:]}")
+        yield follow(DOCKERFILE, ROOT, base, folder)
     finally:
         # Nothing is mounted there: each command had a mount namespace of its own.
         subprocess.run(["rm", "-r", str(folder)], check=True, timeout=120)
