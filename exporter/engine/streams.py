@@ -57,6 +57,7 @@ class Streams:
     def use(self, drivers: DriverSet) -> None:
         """Read what comes from now on with these drivers. Who is heard by one that stays is heard on."""
         self._drivers = drivers
+        self._faulty: set[str] = set()
         staying = {id(driver) for driver in drivers.drivers.values()}
         self._senders = {address: one for address, one in self._senders.items() if id(one.driver) in staying}
         sources = [driver for driver in drivers.drivers.values() if isinstance(driver, StreamSource)]
@@ -93,14 +94,14 @@ class Streams:
                 if found is not None:
                     return self._remember(address, driver, found, call_driver(_source(driver).new_stream), trusted=True)
             except MinerError as error:
-                log.debug("driver %s could not judge a datagram: %s", driver.driver_type, error)
+                self._dropped(driver, address, error)
         return None
 
     def _feed(self, sender: _Sender, data: bytes, address: str) -> None:
         try:
             self._tell(sender, address, call_driver(sender.stream.feed, data, time.time()))
         except MinerError as error:
-            log.debug("datagram of %s dropped: %s", address, error)
+            self._dropped(sender.driver, address, error)
 
     async def _in_thread(self, sender: _Sender | None, data: bytes, address: str) -> None:
         """The same for users' drivers, which may hang."""
@@ -108,14 +109,29 @@ class Streams:
             if sender is None:
                 sender = await self._meet_in_thread(data, address)
             if sender is not None:
-                feed = sender.stream.feed
-                async with sender.turn:
-                    readings = await run_driver(feed, data, time.time(), trusted=False, owner=sender.driver)
-                self._tell(sender, address, readings)
-        except MinerError as error:
-            log.debug("datagram of %s dropped: %s", address, error)
+                await self._feed_in_thread(sender, data, address)
         finally:
             self._waiting -= 1
+
+    async def _feed_in_thread(self, sender: _Sender, data: bytes, address: str) -> None:
+        try:
+            async with sender.turn:
+                readings = await run_driver(sender.stream.feed, data, time.time(), trusted=False, owner=sender.driver)
+            self._tell(sender, address, readings)
+        except MinerError as error:
+            self._dropped(sender.driver, address, error)
+
+    def _dropped(self, driver: Driver, address: str, error: MinerError) -> None:
+        """Anybody can send anything; but a fault of the driver itself is told, once until drivers are loaded anew."""
+        new_fault = isinstance(error, InternalError) and driver.driver_type not in self._faulty
+        level = logging.WARNING if new_fault else logging.DEBUG
+        if new_fault:
+            self._faulty.add(driver.driver_type)
+        trace = error if new_fault and error.__cause__ is not None else None
+        log.log(
+            level, "driver %s: datagram of %s dropped: %s", driver.driver_type, address, error, exc_info=trace,
+            extra={"reason": error.reason},
+        )  # fmt: skip
 
     async def _meet_in_thread(self, data: bytes, address: str) -> _Sender | None:
         for driver in self._users:
@@ -125,7 +141,7 @@ class Streams:
                     stream = await run_driver(_source(driver).new_stream, trusted=False)
                     return self._remember(address, driver, found, stream, trusted=False)
             except MinerError as error:
-                log.debug("driver %s could not judge a datagram: %s", driver.driver_type, error)
+                self._dropped(driver, address, error)
         return None
 
     def _remember(

@@ -127,6 +127,23 @@ def test_a_driver_that_fails_on_a_datagram_does_not_keep_it_from_the_others():
     assert [reading[1] for reading in ears.readings] == ["talker"]
 
 
+def test_a_fault_of_a_driver_is_told_once_and_again_when_drivers_are_loaded(caplog):
+    ears = Ears(Failing(), Talker())
+
+    def told():
+        return [(record.args[0], record.reason) for record in caplog.records if record.levelname == "WARNING"]
+
+    for number in range(3):
+        ears.streams.datagram(say(), at(number))
+    assert told() == [("failing", "internal")]
+    assert caplog.records[0].exc_info[1].__cause__.__class__ is ZeroDivisionError
+    ears.streams.datagram(b'{"rate": "garbage"}', at(9))
+    assert len(told()) == 1
+    ears.streams.use(driver_set(Failing()))
+    ears.streams.datagram(say(), at(3))
+    assert told() == [("failing", "internal")] * 2
+
+
 def test_readings_that_are_none_are_dropped():
     class Odd(Talker):
         class stream(Stream):  # noqa: N801 - the attribute's name
