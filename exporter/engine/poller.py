@@ -468,13 +468,6 @@ class Poller:
         self.state.last_error = str(error)
         self._meter.poll_failed(self.session.driver.driver_type, error.reason)
 
-    def credentials_changed(self) -> None:
-        """Forget the refusals and try again at once."""
-        self.state.auth_failed = False
-        self.state.blocked_until = self.state.locked_until = 0.0
-        self.session.auth_blocked = False
-        self.wake()
-
     def reading(self) -> Reading | None:
         """The merged live reading; telemetry that is older than two of its intervals is left out."""
         status = self.state.status
