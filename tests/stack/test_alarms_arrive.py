@@ -92,7 +92,7 @@ def restart_again_and_again(stack, place):
         # A restart shows when the uptime is less than at the poll before.
         wait_for(lambda: (stack.value(uptime) or 0) > 6, "an uptime that can fall")
         stack.control("fault", address=place, fault="reboot", seconds=0.5)
-        wait_for(lambda seen=number: stack.value(f"resets({uptime}[60s])") > seen, "a restart to be seen")
+        wait_for(lambda seen=number: (stack.value(f"resets({uptime}[60s])") or 0) > seen, "a restart to be seen")
 
 
 def come_and_go(stack, place):
