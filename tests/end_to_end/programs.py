@@ -257,9 +257,10 @@ class Program:
         return [json.loads(line) for line in self.process.lines[start:] if line.startswith("{")]
 
 
-def run_command(*words, environment=None, folder=None):
+def run_command(*words, environment=None, folder=None, by=()):
+    """Run a subcommand to its end; `by` are the words of a program that runs it."""
     return subprocess.run(
-        [sys.executable, "-m", "exporter", *map(str, words)],
+        [*by, sys.executable, "-m", "exporter", *map(str, words)],
         capture_output=True,
         text=True,
         check=False,
