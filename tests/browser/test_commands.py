@@ -3,13 +3,12 @@
 import json
 import re
 
-import httpx
 import pytest
 from playwright.sync_api import expect
 
 from tests.browser.chromium import PHONE
 from tests.browser.test_every_page import serious
-from tests.end_to_end.programs import Program, Simulator, wait_for
+from tests.end_to_end.programs import CLIENT, Program, Simulator, wait_for
 from tests.ui.fake_engine import FakeEngine
 from tests.ui.fake_records import large_flock
 
@@ -42,7 +41,7 @@ def running(tmp_path_factory):
 
 
 def api(program, path):
-    return httpx.get(f"{program.ui}/api/{path}", timeout=20).raise_for_status().json()
+    return CLIENT.get(f"{program.ui}/api/{path}", timeout=20).raise_for_status().json()
 
 
 def miners_of(running, kind):
@@ -278,7 +277,7 @@ def test_a_refusal_is_told_in_the_devices_words_and_stays(served, window, engine
 
 
 def test_a_command_that_runs_is_followed_by_a_page_that_is_opened_later(served, window, engine):
-    httpx.post(f"{served}/api/miners/1/restart", timeout=20).raise_for_status()
+    CLIENT.post(f"{served}/api/miners/1/restart", timeout=20).raise_for_status()
     shown = window(served)
     shown.open("/miners/1")
     expect(shown.page.locator("#messages")).to_contain_text("Restart: done")

@@ -2,12 +2,11 @@
 
 import re
 
-import httpx
 import pytest
 from playwright.sync_api import expect
 
 from tests.browser.chromium import PHONE
-from tests.end_to_end.programs import Program, Simulator, wait_for
+from tests.end_to_end.programs import CLIENT, Program, Simulator, wait_for
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -35,7 +34,7 @@ def program(running):
 
 
 def api(program, path, method="GET", **options):
-    answer = httpx.request(method, f"{program.ui}/api/{path}", timeout=20, **options)
+    answer = CLIENT.request(method, f"{program.ui}/api/{path}", timeout=20, **options)
     answer.raise_for_status()
     return answer.json()
 
@@ -86,7 +85,7 @@ def test_a_miner_is_renamed_where_it_stands(running, window):
     shown.keep("flow-rename")
 
     taken = next(each for each in api(program, "miners") if each["id"] != miner["id"])
-    httpx.patch(f"{program.ui}/api/miners/{taken['id']}", json={"name": "Taken"}, timeout=20).raise_for_status()
+    CLIENT.patch(f"{program.ui}/api/miners/{taken['id']}", json={"name": "Taken"}, timeout=20).raise_for_status()
     row.get_by_role("button", name="Rename").click()
     row.get_by_role("textbox").fill("taken")
     row.get_by_role("button", name="Save").click()

@@ -2,11 +2,10 @@
 
 import re
 
-import httpx
 import pytest
 from playwright.sync_api import expect
 
-from tests.end_to_end.programs import wait_for
+from tests.end_to_end.programs import CLIENT, wait_for
 from tests.end_to_end.test_usb import Boards, Usb
 
 pytestmark = pytest.mark.timeout(180)
@@ -26,7 +25,7 @@ def usb(tmp_path):
 
 
 def miners(program):
-    return httpx.get(f"{program.ui}/api/miners", timeout=10).raise_for_status().json()
+    return CLIENT.get(f"{program.ui}/api/miners", timeout=10).raise_for_status().json()
 
 
 def test_a_board_is_named_while_it_boots_and_mines_as_one_of_the_flock(usb, window):

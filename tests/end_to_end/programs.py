@@ -1,6 +1,7 @@
 """Real processes for end-to-end tests: the simulator, the program, Prometheus. Loopback only, free ports."""
 
 import contextlib
+import http.cookiejar
 import json
 import os
 import re
@@ -18,6 +19,13 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 ROOT = Path(__file__).parents[2]
+#: For requests in loops: to make a client costs twenty times as much as a request, since it reads certificates.
+#: It keeps no connection and no cookie.
+CLIENT = httpx.Client(
+    timeout=10,
+    limits=httpx.Limits(max_keepalive_connections=0),
+    cookies=http.cookiejar.CookieJar(http.cookiejar.DefaultCookiePolicy(allowed_domains=[])),
+)
 SAMPLE_NAMES = re.compile(r"miner_exporter_.*")
 
 
@@ -111,10 +119,10 @@ class Simulator:
         self.api_ports = sorted({d["rpc_port"] for d in self.devices if d["rpc_port"]}) or [4028]
 
     def truth(self):
-        return httpx.get(f"{self.control}/truth", timeout=10).raise_for_status().json()
+        return CLIENT.get(f"{self.control}/truth", timeout=10).raise_for_status().json()
 
     def post(self, path, /, **body):
-        return httpx.post(f"{self.control}/{path}", json=body, timeout=10).raise_for_status().json()
+        return CLIENT.post(f"{self.control}/{path}", json=body, timeout=10).raise_for_status().json()
 
     def of(self, kind, number=0):
         return [device for device in self.devices if device["kind"] == kind][number]
@@ -227,11 +235,11 @@ class Program:
         return time.time()
 
     def page(self):
-        return Page(httpx.get(f"{self.metrics}/metrics", timeout=10).raise_for_status().text)
+        return Page(CLIENT.get(f"{self.metrics}/metrics", timeout=10).raise_for_status().text)
 
     def until(self, check, what, seconds=40.0):
         """Wait until a page passes `check`; return what it returned."""
-        return wait_for(lambda: check(self.page()), what, seconds)
+        return wait_for(lambda: check(self.page()), what, seconds, 0.2)
 
     def until_found(self, number, seconds=60.0):
         """Wait until `number` miners are up; return the page."""
@@ -300,7 +308,7 @@ def prometheus(folder, target="", jobs=""):
     )  # fmt: skip
 
     def query(expression):
-        answer = httpx.get(f"http://127.0.0.1:{port}/api/v1/query", params={"query": expression}, timeout=10)
+        answer = CLIENT.get(f"http://127.0.0.1:{port}/api/v1/query", params={"query": expression}, timeout=10)
         return answer.raise_for_status().json()["data"]["result"]
 
     query.url = f"http://127.0.0.1:{port}"

@@ -4,10 +4,9 @@ import json
 import signal
 from collections import Counter
 
-import httpx
 import pytest
 
-from tests.end_to_end.programs import Program, Simulator, free_base, wait_for
+from tests.end_to_end.programs import CLIENT, Program, Simulator, free_base, wait_for
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -51,7 +50,7 @@ class Api:
         self.ids = {miner["ip_address"]: miner["id"] for miner in self("GET", "/api/miners").json()}
 
     def __call__(self, method, path, status=200, **more):
-        answer = httpx.request(method, self.program.ui + path, timeout=90, **more)
+        answer = CLIENT.request(method, self.program.ui + path, timeout=90, **more)
         assert answer.status_code == status, answer.text
         return answer
 
@@ -130,7 +129,7 @@ def test_a_reload_in_the_middle_of_a_command_does_not_disturb_it(flock):
     begun = api("POST", "/api/bulk/restart", 202, json={"all": True, "stagger_seconds": 0})
     wait_for(lambda: len(api.writes()) == 3, "the writes")
     api.program.configure(subnets=f"{api.simulator.base}.0/24", status=3, telemetry=3)
-    assert httpx.post(f"{api.program.metrics}/-/reload", timeout=30).status_code == 200
+    assert CLIENT.post(f"{api.program.metrics}/-/reload", timeout=30).status_code == 200
     assert api.ended(begun.headers["Location"])["counts"] == {"confirmed": 3}
     assert len(api.writes()) == 3
 

@@ -3,12 +3,11 @@
 import re
 import threading
 
-import httpx
 import pytest
 
 from exporter.drivers.loader import BUNDLED_FOLDER
 from tests.drivers_loader.example_device import example_device
-from tests.end_to_end.programs import Program, Simulator, run_command, wait_for
+from tests.end_to_end.programs import CLIENT, Program, Simulator, run_command, wait_for
 
 BUNDLED = (BUNDLED_FOLDER / "bitaxe_driver.py").read_text()
 VERSION = re.search(r'driver_version.*"(.+)"', BUNDLED)[1]
@@ -22,7 +21,7 @@ pytestmark = pytest.mark.timeout(240)
 
 
 def api(program, method, path, status=200):
-    answer = httpx.request(method, f"{program.ui}/api/miner-drivers{path}", timeout=60)
+    answer = CLIENT.request(method, f"{program.ui}/api/miner-drivers{path}", timeout=60)
     assert answer.status_code == status, answer.text
     return answer.json()
 
@@ -44,7 +43,7 @@ def folder_of(program):
 
 def by_miner(program, name):
     """The values of one metric by miner; the whole page of two hundred miners is long."""
-    answer = httpx.get(f"{program.metrics}/metrics", params={"name[]": name}, timeout=30)
+    answer = CLIENT.get(f"{program.metrics}/metrics", params={"name[]": name}, timeout=30)
     text = answer.raise_for_status().text
     return {
         miner: float(value)
@@ -248,12 +247,12 @@ def _go_the_way(program, simulator, device, place):
         lambda page: page.value("miner_exporter_polls_total", driver="example") >= 2, "polls counted by driver"
     )
     # Its restart command, as the web page sends it.
-    listed = httpx.get(f"{program.ui}/api/miners", timeout=10).json()
+    listed = CLIENT.get(f"{program.ui}/api/miners", timeout=10).json()
     (known,) = [miner for miner in listed if miner["mac_address"] == "02:00:5e:10:00:01"]
-    answer = httpx.post(f"{program.ui}/api/miners/{known['id']}/restart", timeout=60)
+    answer = CLIENT.post(f"{program.ui}/api/miners/{known['id']}/restart", timeout=60)
     assert answer.status_code < 300, answer.text
     run = f"{program.ui}/api/commands/{answer.json()['id']}"
-    wait_for(lambda: httpx.get(run, timeout=10).json()["state"] == "confirmed", "the restart to be seen")
+    wait_for(lambda: CLIENT.get(run, timeout=10).json()["state"] == "confirmed", "the restart to be seen")
     assert [asked for asked in device.asked if asked[0] == "POST"] == [("POST", "/api/restart", b"")]
     assert known["miner_type"] == "example"
 

@@ -94,7 +94,7 @@ class Watch:
             if check(page):
                 return page
             assert time.monotonic() < end, f"waited {seconds:g} s for {what}: {self.standing(page)}\n{self.log()}"
-            time.sleep(0.05)
+            time.sleep(0.2)
 
     def standing(self, page):
         return {address: page.value("miner_up", miner=key) for address, key in self.keys.items()}

@@ -4,11 +4,10 @@ import json
 import shutil
 import subprocess
 
-import httpx
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from tests.end_to_end.programs import prometheus, run_command, wait_for
+from tests.end_to_end.programs import CLIENT, prometheus, run_command, wait_for
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -48,7 +47,7 @@ def test_every_simulated_miner_is_found_and_its_figures_are_the_truth(program, s
 
 def test_a_real_prometheus_takes_the_page_and_promtool_has_no_complaint(program, simulator, tmp_path):
     program.until_found(len(simulator.devices))
-    text = httpx.get(f"{program.metrics}/metrics", timeout=10).text
+    text = CLIENT.get(f"{program.metrics}/metrics", timeout=10).text
     promtool = shutil.which("promtool")
     assert promtool, "promtool is missing; run tests/install-packages"
     checked = subprocess.run(
@@ -67,7 +66,7 @@ def test_a_real_prometheus_takes_the_page_and_promtool_has_no_complaint(program,
 def test_openmetrics_and_gzip_are_served_when_asked_for(program, simulator):
     program.until_found(3)
     accept = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"
-    answer = httpx.get(f"{program.metrics}/metrics", headers={"Accept": accept, "Accept-Encoding": "gzip"}, timeout=10)
+    answer = CLIENT.get(f"{program.metrics}/metrics", headers={"Accept": accept, "Accept-Encoding": "gzip"}, timeout=10)
     assert answer.headers["content-type"].startswith("application/openmetrics-text")
     assert answer.headers["content-encoding"] == "gzip"
     families = {family.name for family in text_string_to_metric_families(answer.text)}
@@ -76,14 +75,14 @@ def test_openmetrics_and_gzip_are_served_when_asked_for(program, simulator):
 
 def test_the_web_page_and_the_api_list_the_flock(program, simulator):
     program.until_found(len(simulator.devices))
-    html = httpx.get(program.ui, timeout=10).raise_for_status().text
-    miners = httpx.get(f"{program.ui}/api/miners?limit=5", timeout=10).raise_for_status()
+    html = CLIENT.get(program.ui, timeout=10).raise_for_status().text
+    miners = CLIENT.get(f"{program.ui}/api/miners?limit=5", timeout=10).raise_for_status()
     assert miners.headers["X-Total-Count"] == str(len(simulator.devices))
     assert len(miners.json()) == 5
     for miner in miners.json():
         assert miner["status"] == "online"
         assert miner["ip_address"] in html
-    assert httpx.get(f"{program.ui}/api/miners/99999", timeout=10).status_code == 404
+    assert CLIENT.get(f"{program.ui}/api/miners/99999", timeout=10).status_code == 404
 
 
 def test_scan_try_and_record_from_the_shell(program, simulator, tmp_path):

@@ -9,10 +9,9 @@ import signal
 import sys
 import time
 
-import httpx
 import pytest
 
-from tests.end_to_end.programs import Process, Program, wait_for
+from tests.end_to_end.programs import CLIENT, Process, Program, wait_for
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -35,10 +34,10 @@ class Boards:
         self.paths = [board["path"] for board in described["serial"]]
 
     def truth(self):
-        return httpx.get(f"{self.control}/truth", timeout=10).raise_for_status().json()
+        return CLIENT.get(f"{self.control}/truth", timeout=10).raise_for_status().json()
 
     def post(self, path, **body):
-        return httpx.post(f"{self.control}/serial", json={"path": path, **body}, timeout=10).raise_for_status().json()
+        return CLIENT.post(f"{self.control}/serial", json={"path": path, **body}, timeout=10).raise_for_status().json()
 
     def boot(self):
         """Start the boards anew now that somebody listens: what they said before was lost."""

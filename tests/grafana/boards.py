@@ -5,9 +5,7 @@ import re
 import time
 from dataclasses import dataclass
 
-import httpx
-
-from tests.end_to_end.programs import ROOT
+from tests.end_to_end.programs import CLIENT, ROOT
 
 FOLDER = ROOT / "grafana" / "dashboards"
 #: What is chosen on top of a dashboard: everything.
@@ -84,7 +82,7 @@ def result(prometheus, asked, **choice):
 
 
 def _get(prometheus, path, parameters):
-    answer = httpx.get(f"{prometheus.url}/api/v1/{path}", params=parameters, timeout=30)
+    answer = CLIENT.get(f"{prometheus.url}/api/v1/{path}", params=parameters, timeout=30)
     assert answer.status_code == 200, f"{answer.text}\n{parameters}"
     return answer.json()["data"]
 

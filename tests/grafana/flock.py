@@ -10,7 +10,7 @@ import httpx
 import yaml
 
 from simulator.fleet import default_fleet
-from tests.end_to_end.programs import Process, Program, Simulator, free_base, free_port, wait_for
+from tests.end_to_end.programs import CLIENT, Process, Program, Simulator, free_base, free_port, wait_for
 from tests.stack.servers import PROMETHEUS, Alertmanager, Prometheus, Sink, quick_configuration
 from tests.wallets.pool_server import pool_server
 
@@ -134,7 +134,7 @@ class BigProgram(Program):
         self.configuration.write_text(text)
 
     def api(self, method, path, **more):
-        return httpx.request(method, f"{self.ui}/api{path}", timeout=60, **more)
+        return CLIENT.request(method, f"{self.ui}/api{path}", timeout=60, **more)
 
     def miners(self):
         """Every miner of the flock by its address (its name, where it has none)."""
@@ -268,7 +268,7 @@ class Stack:
         post("mode", address=of("bitaxe", HOT)["address"], hardware="fan")
         _watch(self.folder, self.prometheus.port, free_port())  # of the second there is none
         board = {"path": self.simulator.boards[1], "scenario": "dns_failure", "reset": True}
-        httpx.post(f"{self.simulator.control}/serial", json=board, timeout=10).raise_for_status()
+        CLIENT.post(f"{self.simulator.control}/serial", json=board, timeout=10).raise_for_status()
         miners = self.program.miners()
         wallet = self.program.api("POST", "/wallets", json={"name": "Savings", "address": ADDRESS, "currency": "BTC"})
         for kind in ("bitaxe", "nerdqaxe"):

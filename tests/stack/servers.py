@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import yaml
 
-from tests.end_to_end.programs import ROOT, Process, free_port, wait_for
+from tests.end_to_end.programs import CLIENT, ROOT, Process, free_port, wait_for
 
 PROMETHEUS = ROOT / "prometheus"
 
@@ -106,7 +106,7 @@ class Alertmanager:
 
     def _ready(self):
         with contextlib.suppress(httpx.TransportError):
-            return httpx.get(f"{self.url}/-/ready", timeout=5).status_code == 200
+            return CLIENT.get(f"{self.url}/-/ready", timeout=5).status_code == 200
         assert self.process.child.poll() is None, "\n".join(self.process.lines)
         return False
 
@@ -128,11 +128,11 @@ class Alertmanager:
             }
             for labels in alerts
         ]
-        httpx.post(f"{self.url}/api/v2/alerts", json=body, timeout=10).raise_for_status()
+        CLIENT.post(f"{self.url}/api/v2/alerts", json=body, timeout=10).raise_for_status()
 
     def suppressed(self):
         """The names of alerts that are kept back."""
-        found = httpx.get(f"{self.url}/api/v2/alerts", timeout=10).raise_for_status().json()
+        found = CLIENT.get(f"{self.url}/api/v2/alerts", timeout=10).raise_for_status().json()
         return sorted(alert["labels"]["alertname"] for alert in found if alert["status"]["inhibitedBy"])
 
     def stop(self):
@@ -152,12 +152,12 @@ class Prometheus:
         self.process.wait_for_line("Server is ready to receive web requests")
 
     def query(self, expression):
-        answer = httpx.get(f"{self.url}/api/v1/query", params={"query": expression}, timeout=10)
+        answer = CLIENT.get(f"{self.url}/api/v1/query", params={"query": expression}, timeout=10)
         return answer.raise_for_status().json()["data"]["result"]
 
     def failing_rules(self):
         """The rules whose last evaluation failed, with the error."""
-        groups = httpx.get(f"{self.url}/api/v1/rules", timeout=10).raise_for_status().json()["data"]["groups"]
+        groups = CLIENT.get(f"{self.url}/api/v1/rules", timeout=10).raise_for_status().json()["data"]["groups"]
         return {rule["name"]: rule["lastError"] for group in groups for rule in group["rules"] if rule.get("lastError")}
 
     def stop(self):

@@ -4,11 +4,10 @@ import collections
 import signal
 import time
 
-import httpx
 import jsonpointer
 import pytest
 
-from tests.end_to_end.programs import wait_for
+from tests.end_to_end.programs import CLIENT, wait_for
 from tests.stack.breakages import ASKED, BREAKAGES, BY_HAND, LATE, put
 from tests.stack.servers import alerts
 from tests.stack.whole import Stack
@@ -56,7 +55,7 @@ class Breaker:
         if breakage.patch:
             path = ASKED[breakage.kind]
             port = next(d["http_port"] for d in self.stack.simulator.devices if d["address"] == place)
-            answer = httpx.get(f"http://{place}:{port}{path}", timeout=10).raise_for_status().json()
+            answer = CLIENT.get(f"http://{place}:{port}{path}", timeout=10).raise_for_status().json()
             self.fault(place, fault="patched", patches={path: [_settled(each, answer) for each in breakage.patch]})
         if breakage.fault:
             self.fault(place, **breakage.fault)

@@ -7,10 +7,9 @@ import collections
 import json
 import re
 
-import httpx
 import yaml
 
-from tests.end_to_end.programs import Program, Simulator, wait_for
+from tests.end_to_end.programs import CLIENT, Program, Simulator, wait_for
 from tests.stack.servers import PROMETHEUS, Alertmanager, Prometheus, Sink, quick_configuration
 
 SCALE = 60
@@ -138,7 +137,7 @@ class Stack:
         return found
 
     def api(self, method, path, **more):
-        return httpx.request(method, f"{self.program.ui}/api{path}", timeout=30, **more).raise_for_status()
+        return CLIENT.request(method, f"{self.program.ui}/api{path}", timeout=30, **more).raise_for_status()
 
     def control(self, switch, /, **body):
         return self.simulator.post(switch, **body)
