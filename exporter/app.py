@@ -414,7 +414,7 @@ class EngineThread:
 def _wallet_figures(engine: Engine) -> Iterator[WalletFigures]:
     """What /metrics shows of the wallets, and of their addresses nothing."""
     counts = engine.share_log.counts()
-    keys = {record.id: record.key for record in engine.snapshot().miners}
+    records = engine.flock.records  # single look-ups are atomic; a snapshot would sort the whole flock at each scrape
     for wallet, pool_name, told in engine.wallets.told():
         statistics = told or PoolStatistics()
         yield WalletFigures(
@@ -426,7 +426,7 @@ def _wallet_figures(engine: Engine) -> Iterator[WalletFigures]:
             statistics.best_share_difficulty,
             statistics.workers_count,
             (("accepted", counts.get((wallet.id, True), 0)), ("rejected", counts.get((wallet.id, False), 0))),
-            tuple(keys[miner] for miner in engine.wallets.linked(wallet.id) if miner in keys),
+            tuple(known.key for one in engine.wallets.linked(wallet.id) if (known := records.get(one)) is not None),
         )
 
 

@@ -73,6 +73,11 @@ def call_driver(function: Callable[..., T], *arguments: object) -> T:
         raise InternalError(f"{name} failed: {error!r}") from error
 
 
+def trace_of(error: MinerError) -> MinerError | None:
+    """The error where its trace tells something: a fault of ours or of a driver. Else None."""
+    return error if isinstance(error, InternalError) and error.__cause__ is not None else None
+
+
 class _Lane:
     """The worker threads of one driver. They are daemons: one that hangs must not keep the program from ending."""
 

@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from exporter.drivers.api import Answers, ApiKeyLogin, Auth, DecodeContext, HttpRequest, Request
 from exporter.engine.exchange import Exchange, Session
-from exporter.engine.isolation import DriverHangs, run_driver
+from exporter.engine.isolation import DriverHangs, run_driver, trace_of
 from exporter.engine.merge import IDENTITY_FIELDS, merge_identity, merge_readings
 from exporter.engine.registry import real_serial
 from exporter.errors import AuthError, InternalError, LockedOut, MinerError, RequestTimeoutError
@@ -341,7 +341,7 @@ class Poller:
             self._count(error)
             new_fault = isinstance(error, InternalError) and not self._telemetry_fault
             self._telemetry_fault = isinstance(error, InternalError)
-            level, trace = (logging.WARNING, _trace_of(error)) if new_fault else (logging.DEBUG, None)
+            level, trace = (logging.WARNING, trace_of(error)) if new_fault else (logging.DEBUG, None)
             where = {"miner": self.name, "reason": error.reason}
             log.log(level, "telemetry failed: %s", error, exc_info=trace, extra=where)
             self._on_change()
@@ -447,7 +447,7 @@ class Poller:
         if state.up is not False:
             where = {"miner": self.name, "reason": error.reason}
             level = logging.INFO if time.monotonic() < state.away_until else logging.WARNING
-            log.log(level, "miner is gone: %s", error, exc_info=_trace_of(error), extra=where)
+            log.log(level, "miner is gone: %s", error, exc_info=trace_of(error), extra=where)
         state.up = False
         state.failures += 1
         state.reason = error.reason
@@ -480,11 +480,6 @@ class Poller:
         if merged.identity is not self.state.identity:
             merged = replace(merged, identity=self.state.identity)
         return merged
-
-
-def _trace_of(error: MinerError) -> MinerError | None:
-    """The error where its trace tells something: a fault of ours or of a driver. Else None."""
-    return error if isinstance(error, InternalError) and error.__cause__ is not None else None
 
 
 def _needs_key(requests: tuple[Request, ...]) -> bool:

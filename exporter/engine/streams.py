@@ -11,7 +11,7 @@ from typing import Final
 
 from exporter.drivers.api import Driver, Identification, Stream, StreamSource
 from exporter.drivers.loader import DriverSet
-from exporter.engine.isolation import call_driver, is_trusted, run_driver
+from exporter.engine.isolation import call_driver, is_trusted, run_driver, trace_of
 from exporter.engine.tasks import Tasks
 from exporter.errors import InternalError, MinerError
 from exporter.model import Reading
@@ -124,10 +124,9 @@ class Streams:
     def _dropped(self, driver: Driver, address: str, error: MinerError) -> None:
         """Anybody can send anything; but a fault of the driver itself is told, once until drivers are loaded anew."""
         new_fault = isinstance(error, InternalError) and driver.driver_type not in self._faulty
-        level = logging.WARNING if new_fault else logging.DEBUG
+        level, trace = (logging.WARNING, trace_of(error)) if new_fault else (logging.DEBUG, None)
         if new_fault:
             self._faulty.add(driver.driver_type)
-        trace = error if new_fault and error.__cause__ is not None else None
         log.log(
             level, "driver %s: datagram of %s dropped: %s", driver.driver_type, address, error, exc_info=trace,
             extra={"reason": error.reason},

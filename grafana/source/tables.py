@@ -86,15 +86,9 @@ def rows(
         others = [kept(expression, base, kept_by) for expression in others]
     expressions = [base, *others]
     panel = (
-        table.Panel()
-        .title(title)
-        .description(description)
-        .datasource(SOURCE)
-        .span(width)
-        .height(height)
+        _framed(title, description, width, height)
         .unit(looks.TEXT)
         .color_scheme(builders.FieldColor().mode(models.FieldColorModeId.THRESHOLDS))
-        .cell_height(common.TableCellHeight.SM)
         .filterable(filterable=True)
     )
     for number, expression in enumerate(expressions):
@@ -114,6 +108,19 @@ def rows(
     return panel
 
 
+def _framed(title: str, description: str, width: int, height: int) -> table.Panel:
+    """A table without queries."""
+    return (
+        table.Panel()
+        .title(title)
+        .description(description)
+        .datasource(SOURCE)
+        .span(width)
+        .height(height)
+        .cell_height(common.TableCellHeight.SM)
+    )
+
+
 def matrix(
     title: str,
     description: str,
@@ -129,18 +136,12 @@ def matrix(
     which say the row; the label `across` says the column."""
     corner = f"{down}\\{across}"  # as Grafana names the first column
     return (
-        table.Panel()
-        .title(title)
-        .description(description)
-        .datasource(SOURCE)
-        .span(width)
-        .height(height)
+        _framed(title, description, width, height)
         .with_target(instant(expression, table=True))
         .unit(unit)
         .decimals(0)
         .mappings(looks.NOTHING)
         .color_scheme(builders.FieldColor().mode(models.FieldColorModeId.CONTINUOUS_BL_YL_RD))
-        .cell_height(common.TableCellHeight.SM)
         .transformations(
             [
                 models.DataTransformerConfig(
