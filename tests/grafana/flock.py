@@ -1,16 +1,16 @@
 """A flock with a bit of everything, the real program over it, and a real Prometheus with the shipped rules."""
 
 import contextlib
+import copy
 import json
-import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-import httpx
+import jsonpatch
 import yaml
 
 from simulator.fleet import default_fleet
-from tests.end_to_end.programs import CLIENT, Process, Program, Simulator, free_base, free_port, wait_for
+from tests.end_to_end.programs import CLIENT, Program, Simulator, free_base, free_port, wait_for
 from tests.stack.servers import PROMETHEUS, Alertmanager, Prometheus, Sink, quick_configuration
 from tests.wallets.pool_server import pool_server
 
@@ -31,78 +31,33 @@ STATISTICS = {
 
 
 class BigFlock(Simulator):
-    """Miners of all kinds in two halls, one VNish outside the searched networks, and boards on USB."""
+    """Miners of all kinds in two halls, a VNish with water in a third, and boards on USB."""
 
     def __init__(self, folder):
-        self.base = free_base()
-        self.udp_port = free_port()
+        base = free_base()
         specs = [(spec.kind, spec.model) for spec in default_fleet(KINDS)] + [("bitaxe", "gamma-2.12")]
         half = len(specs) // 2
-        places = [f"{self.base}.{number + 1 + (0 if number < half else 64 - half)}" for number in range(len(specs))]
+        places = [f"{base}.{number + 1 + (0 if number < half else 64 - half)}" for number in range(len(specs))]
         rows = [
             {"kind": kind, "model": model, "address": place} for (kind, model), place in zip(specs, places, strict=True)
         ]
-        rows.append({"kind": "vnish", "model": "s19jpro-1.2.6", "address": f"{self.base}.200"})
+        rows.append({"kind": "vnish", "model": "s19jpro-1.2.6", "address": f"{base}.130"})
         (folder / "fleet.yml").write_text(yaml.safe_dump({"seed": 7, "devices": rows}))
-        self.process = Process(
-            sys.executable, "-m", "simulator", folder / "fleet.yml", "--udp-target", f"127.0.0.1:{self.udp_port}",
-            "--control-port", 0, "--json", "--serial", 2, "--serial-folder", folder / "usb", "--serial-speed", 20,
-        )  # fmt: skip
-        self.described = json.loads(self.process.wait_for_line('"ready"'))
-        *self.devices, self.behind_water = self.described["devices"]
+        super().__init__(
+            fleet=folder / "fleet.yml",
+            base=base,
+            arguments=("--serial", 2, "--serial-folder", folder / "usb", "--serial-speed", 20),
+        )
+        *self.devices, self.water_cooled = self.devices
         self.boards = [board["path"] for board in self.described["serial"]]
-        self.control = f"http://127.0.0.1:{self.described['control_port']}/__sim__"
-        self.http_ports = sorted({device["http_port"] for device in self.devices if device["http_port"]})
-        self.api_ports = sorted({device["rpc_port"] for device in self.devices if device["rpc_port"]})
+        self._add_water()
 
-
-@contextlib.contextmanager
-def water_cooled(simulator):
-    """A VNish with water at its boards and its first pool gone: the simulated one that nobody searches, seen through a
-    server that changes its answers. Yields the address; its port is that of the simulated one."""
-    back = simulator.behind_water
-    source = f"http://{back['address']}:{back['http_port']}"
-    client = httpx.Client(timeout=10)
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def handle(self):
-            with contextlib.suppress(ConnectionResetError):
-                super().handle()
-
-        def _pass_on(self):
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            kept = {
-                name: value for name, value in self.headers.items() if name.lower() not in ("host", "content-length")
-            }
-            answer = client.request(self.command, source + self.path, headers=kept, content=body)
-            content = answer.content
-            if self.path == "/api/v1/summary" and answer.status_code == 200:
-                content = json.dumps(_with_water(answer.json())).encode()
-            self.send_response(answer.status_code)
-            self.send_header("Content-Type", answer.headers.get("Content-Type", "application/json"))
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        do_GET = do_POST = do_DELETE = _pass_on  # noqa: N815 - the names that the library calls
-
-        def log_message(self, *_arguments):
-            """Say nothing."""
-
-    address = f"{simulator.base}.130"
-    server = ThreadingHTTPServer((address, back["http_port"]), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
-        yield address
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-        client.close()
+    def _add_water(self):
+        """Water at the boards of the last miner, two dead chips on each, and its first pool gone."""
+        place, path = self.water_cooled["address"], "/api/v1/summary"
+        summary = CLIENT.get(f"http://{place}:{self.water_cooled['http_port']}{path}").raise_for_status().json()
+        patch = jsonpatch.make_patch(summary, _with_water(copy.deepcopy(summary)))
+        self.post("fault", address=place, fault="patched", patches={path: patch.patch})
 
 
 def _with_water(summary):
@@ -156,11 +111,10 @@ def quick_rules(folder):
 
 @contextlib.contextmanager
 def stack(folder):
-    """Everything. Yields an object with simulator, program, prometheus and water (an address)."""
+    """Everything. Yields an object with simulator, program and prometheus."""
     with contextlib.ExitStack() as ends:
         simulator = BigFlock(folder)
         ends.callback(simulator.stop)
-        water = ends.enter_context(water_cooled(simulator))
         pool = ends.enter_context(pool_server())
         pool.answers[f"/users/{ADDRESS}"] = STATISTICS
         more = (
@@ -176,7 +130,7 @@ def stack(folder):
         ends.callback(alertmanager.stop)
         prometheus = _prometheus(folder, program, alertmanager, ends.enter_context(store()))
         ends.callback(prometheus.stop)
-        yield Stack(folder, simulator, program, prometheus, water)
+        yield Stack(folder, simulator, program, prometheus)
 
 
 @contextlib.contextmanager
@@ -239,9 +193,9 @@ def _watch(folder, *ports):
 class Stack:
     """What runs, and what can be done to it."""
 
-    def __init__(self, folder, simulator, program, prometheus, water):
+    def __init__(self, folder, simulator, program, prometheus):
         self.folder = folder
-        self.simulator, self.program, self.prometheus, self.water = simulator, program, prometheus, water
+        self.simulator, self.program, self.prometheus = simulator, program, prometheus
 
     def settle(self):
         """Wait until every device is known, and name the boards on USB."""

@@ -105,7 +105,7 @@ def check_a_miner(shown, truth):
 
 def check_the_flock(shown, running, truth):
     """Sums and counts against the sums of the truth."""
-    devices = [*running.simulator.devices, running.simulator.behind_water]
+    devices = [*running.simulator.devices, running.simulator.water_cooled]
     number = len(devices) + len(running.simulator.boards)
     rate = sum(truth[device["address"]]["hashrate_hs"] for device in devices)
     assert shown.one("fleet", "Miners") == shown.one("fleet", "Up") == number
@@ -135,7 +135,7 @@ def check_the_flock(shown, running, truth):
     silent = running.simulator.of("antminer")["mac"]
     assert silent not in told, "this one does not tell its power"
     assert shown.one("energy", "A day costs, in ${currency}") == pytest.approx(power / 1000 * 24 * 0.15, rel=1e-6)
-    water = truth[running.simulator.behind_water["address"]]
+    water = truth[running.simulator.water_cooled["address"]]
     key = water["mac"]
     inlet = shown.many("miner", "Air, water and target", "position", "B", miner=key)
     assert inlet == {"inlet": 33, "outlet": 46}
