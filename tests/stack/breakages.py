@@ -82,14 +82,15 @@ BREAKAGES = (
     Breakage("MinerRejectsHigh", "warning", "vnish", (put("/miner/pools/0/rejected", lambda count: count + 500),)),
     # News
     Breakage("MinerBlockFound", "info", "vnish", (put("/miner/found_blocks", lambda count: count + 1),)),
-    Breakage("MinerNewBestShare", "info", "bitaxe", (put("/bestDiff", lambda best: best * 10),)),
     # Boards on USB
     Breakage("MinerInSetupPortal", "warning", "usb", scenario="wrong_wifi"),
     Breakage("MinerUsbProblem", "warning", "usb", scenario="dns_failure"),
     Breakage("MinerStuckStarting", "warning", "usb", scenario="subscribe_aborted"),
 )  # fmt: skip
-#: Its window of hours must have passed before it can fire: shares are accepted, but none that count.
+#: The times they look back to must have passed first. A record is one against a quarter of an hour before; and over hours
+#: shares are accepted, but none that count.
 LATE = (
+    Breakage("MinerNewBestShare", "info", "bitaxe", (put("/bestDiff", lambda best: best * 10),)),
     Breakage(
         "MinerEffectiveHashrateLow", "warning", "vnish",
         (
