@@ -87,8 +87,8 @@ BREAKAGES = (
     Breakage("MinerUsbProblem", "warning", "usb", scenario="dns_failure"),
     Breakage("MinerStuckStarting", "warning", "usb", scenario="subscribe_aborted"),
 )  # fmt: skip
-#: The times they look back to must have passed first. A record is one against a quarter of an hour before; and over hours
-#: shares are accepted, but none that count.
+#: The times they look back to must have passed first: a record beats what was a quarter of an hour before, and for hours
+#: shares are accepted of which none counts.
 LATE = (
     Breakage("MinerNewBestShare", "info", "bitaxe", (put("/bestDiff", lambda best: best * 10),)),
     Breakage(
