@@ -87,7 +87,7 @@ BREAKAGES = (
     Breakage("MinerUsbProblem", "warning", "usb", scenario="dns_failure"),
     Breakage("MinerStuckStarting", "warning", "usb", scenario="subscribe_aborted"),
 )  # fmt: skip
-#: The times they look back to must have passed first: a record beats what was a quarter of an hour before, and for hours
+#: The times they look back to must have passed: a record beats what was a quarter of an hour before, and for hours
 #: shares are accepted of which none counts.
 LATE = (
     Breakage("MinerNewBestShare", "info", "bitaxe", (put("/bestDiff", lambda best: best * 10),)),
