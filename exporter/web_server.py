@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import logging
+import socket
 import ssl
 import threading
 import time
@@ -29,6 +30,8 @@ WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 STALL_SECONDS: Final = 10.0
 REQUEST_SECONDS: Final = 10.0
 ANSWER_SECONDS: Final = 120.0
+#: Seconds for a client that is answered before it has sent everything to stop sending and read the answer.
+LINGER_SECONDS: Final = 5.0
 THREADS: Final = 8
 #: Bytes of a request's body, where nothing else is said.
 LARGEST_BODY: Final = 64 * 1024
@@ -112,6 +115,19 @@ class _Writer:
 class _Request(server.HTTPRequest):
     """A request whose body is refused, where it is too large, in the words of the application."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.conn.request = self
+
+    @property
+    def unread(self) -> bool:
+        """Whether the client may be sending more than was read: the request was refused, or its body not wanted."""
+        if not self.ready:
+            return self.started_request
+        if self.chunked_read:
+            return not getattr(self.rfile, "closed", False)
+        return int(getattr(self.rfile, "remaining", 0)) > 0
+
     def simple_response(self, status: int | str, msg: str = "") -> None:
         """As cheroot's, which has plain text for everything."""
         refusal = self.server.too_large
@@ -131,9 +147,10 @@ class _Request(server.HTTPRequest):
 
 
 class _Connection(server.HTTPConnection):
-    """A connection whose requests and answers have deadlines."""
+    """A connection whose requests and answers have deadlines, and whose clients get to read a refusal."""
 
     RequestHandlerClass = _Request
+    request: _Request | None = None
 
     def __init__(self, owner: Any, sock: Any, _: Any = None) -> None:
         self._deadline = _Deadline()
@@ -144,7 +161,25 @@ class _Connection(server.HTTPConnection):
 
     def communicate(self) -> bool:
         self._deadline.allow(REQUEST_SECONDS)
-        return bool(super().communicate())  # type: ignore[no-untyped-call]
+        try:
+            keep = bool(super().communicate())  # type: ignore[no-untyped-call]
+        finally:
+            request, self.request = self.request, None
+        if request is not None and request.unread:
+            self._linger()
+            return False  # what is left of the body would be read as the next request
+        return keep
+
+    def _linger(self) -> None:
+        """End our side and take what still comes: a close over unread bytes would reset the connection, and the
+        client might never see the answer (RFC 9112, section 9.6)."""
+        self._deadline.allow(LINGER_SECONDS)
+        try:
+            self.socket.shutdown(socket.SHUT_WR)
+            while self.rfile.read1(io.DEFAULT_BUFFER_SIZE):
+                pass
+        except (OSError, errors.FatalSSLAlert) as error:
+            log.debug("a client was answered while it was sending: %s", error)
 
     def answering(self) -> None:
         """The request has arrived; from here on the answer's time counts."""
