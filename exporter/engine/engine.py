@@ -87,7 +87,7 @@ class Engine:
         self.flock = Flock(settings, db, drivers, exchange, sessions, page, meter)
         self._fixed = FixedMiners(db, self.flock)
         self._heard = Heard(self.flock)
-        self._streams = Streams(drivers, self._heard.heard)
+        self._streams = Streams(drivers, self._heard.heard, meter.poll_failed)
         self.usb = UsbBoards(
             settings.serial,
             db,

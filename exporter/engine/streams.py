@@ -27,6 +27,8 @@ _LONGEST_PERIOD: Final = 3600.0
 
 OnReading = Callable[[str, Driver, Identification, Reading, float], None]
 """(address, driver, identification of its first datagram, reading, seconds until it expires)."""
+OnFault = Callable[[str, str], None]
+"""(driver, reason) of every datagram that a driver failed on by a fault of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +43,9 @@ class _Sender:
 class Streams:
     """Listens for datagrams and turns them into readings."""
 
-    def __init__(self, drivers: DriverSet, on_reading: OnReading) -> None:
+    def __init__(self, drivers: DriverSet, on_reading: OnReading, on_fault: OnFault) -> None:
         self._on_reading = on_reading
+        self._on_fault = on_fault
         self._listener: udp.Listener | None = None
         self._senders: dict[str, _Sender] = {}
         self._tasks = Tasks()
@@ -122,7 +125,11 @@ class Streams:
             self._dropped(sender.driver, address, error)
 
     def _dropped(self, driver: Driver, address: str, error: MinerError) -> None:
-        """Anybody can send anything; but a fault of the driver itself is told, once until drivers are loaded anew."""
+        """Anybody can send anything; but a fault of the driver itself counts, and is logged once until drivers are
+        loaded anew.
+        """
+        if isinstance(error, InternalError):
+            self._on_fault(driver.driver_type, error.reason)
         new_fault = isinstance(error, InternalError) and driver.driver_type not in self._faulty
         level, trace = (logging.WARNING, trace_of(error)) if new_fault else (logging.DEBUG, None)
         if new_fault:

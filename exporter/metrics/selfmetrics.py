@@ -65,7 +65,14 @@ TARGETS: Final = _own(
     "targets", "gauge", COUNT, "Miners configured or adopted, by driver and source.", "driver", "source"
 )
 POLLS: Final = _own("polls_total", "counter", COUNT, "Polls begun.", "driver")
-POLL_FAILURES: Final = _own("poll_failures_total", "counter", COUNT, "Polls that failed.", "driver", "reason")
+POLL_FAILURES: Final = _own(
+    "poll_failures_total",
+    "counter",
+    COUNT,
+    "Polls that failed; also what a miner told unasked, where its driver failed on it.",
+    "driver",
+    "reason",
+)
 POLL_DURATION: Final = _own("poll_duration_seconds", "histogram", SECONDS, "Poll durations.", "driver")
 POLLS_IN_FLIGHT: Final = _own("polls_in_flight", "gauge", COUNT, "Polls in progress.")
 POLL_LAG: Final = _own("poll_lag_seconds", "gauge", SECONDS, "How late the most overdue miner's poll is.")
@@ -205,10 +212,10 @@ class SelfMetrics:
     # --- counting -----------------------------------------------------------------------------------------------
 
     def poll_begun(self, driver: str) -> None:
-        polls = self._polls.get(driver)
-        if polls is None:
-            polls = self._polls.setdefault(driver, _Polls())
-        polls.begun += 1
+        self._polls_of(driver).begun += 1
+
+    def _polls_of(self, driver: str) -> _Polls:
+        return self._polls.get(driver) or self._polls.setdefault(driver, _Polls())
 
     def poll_ended(self, driver: str, seconds: float) -> None:
         """The status of a poll that began has come, or will not come."""
@@ -218,8 +225,11 @@ class SelfMetrics:
         polls.buckets[bisect.bisect_left(BUCKETS, seconds)] += 1
 
     def poll_failed(self, driver: str, reason: str) -> None:
-        """A poll gave no status, or no telemetry after it; `reason` is one of `exporter.errors.REASONS`."""
-        failures = self._polls[driver].failures
+        """A poll gave no status, or no telemetry after it, or a driver failed on what a miner told unasked.
+
+        `reason` is one of `exporter.errors.REASONS`.
+        """
+        failures = self._polls_of(driver).failures
         failures[reason if reason in failures else "internal"] += 1
 
     def poll_dropped(self, driver: str) -> None:

@@ -64,7 +64,8 @@ class Ears:
 
     def __init__(self, *drivers, users=()):
         self.readings = []
-        self.streams = Streams(driver_set(*drivers, users=users), self._take)
+        self.faults = []
+        self.streams = Streams(driver_set(*drivers, users=users), self._take, lambda *fault: self.faults.append(fault))
 
     def _take(self, address, driver, found, reading, expires_in):
         self.readings.append((address, driver.driver_type, reading.hashrate, expires_in))
@@ -82,6 +83,7 @@ def test_garbage_is_dropped_and_the_sender_is_heard_again_later(data):
         ears = Ears(driver)
         ears.streams.datagram(data, at(1))
         assert ears.readings == []
+    assert ears.faults == []  # of our own driver the sender is to blame
     ears = Ears(Talker())
     ears.streams.datagram(data, at(1))
     ears.streams.datagram(say(), at(1))
@@ -127,7 +129,7 @@ def test_a_driver_that_fails_on_a_datagram_does_not_keep_it_from_the_others():
     assert [reading[1] for reading in ears.readings] == ["talker"]
 
 
-def test_a_fault_of_a_driver_is_told_once_and_again_when_drivers_are_loaded(caplog):
+def test_a_fault_of_a_driver_counts_and_is_told_once_and_again_when_drivers_are_loaded(caplog):
     ears = Ears(Failing(), Talker())
 
     def told():
@@ -142,6 +144,7 @@ def test_a_fault_of_a_driver_is_told_once_and_again_when_drivers_are_loaded(capl
     ears.streams.use(driver_set(Failing()))
     ears.streams.datagram(say(), at(3))
     assert told() == [("failing", "internal")] * 2
+    assert ears.faults == [("failing", "internal")] * 5  # with the garbage, which it was asked about first
 
 
 def test_readings_that_are_none_are_dropped():
