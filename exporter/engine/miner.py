@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 from exporter.engine.fleet import MinerRecord, UsbRecord
 from exporter.engine.merge import merge_identity
-from exporter.engine.poller import Poller, PollState
+from exporter.engine.poll_state import PollState
+from exporter.engine.poller import Poller
 from exporter.errors import AuthError
 from exporter.model import Identity, Reading
 from exporter.model_usb import UsbState, UsbStatus, UsbView

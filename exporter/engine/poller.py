@@ -8,13 +8,15 @@ import logging
 import random
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeVar
 
-from exporter.drivers.api import Answers, ApiKeyLogin, Auth, DecodeContext, HttpRequest, Request
+from exporter.drivers.api import DecodeContext
+from exporter.engine.asker import Asker
 from exporter.engine.exchange import Exchange, Session
 from exporter.engine.isolation import DriverHangs, run_driver, trace_of
 from exporter.engine.merge import IDENTITY_FIELDS, merge_identity, merge_readings
+from exporter.engine.poll_state import LOCK_SECONDS, PollState
 from exporter.engine.registry import real_serial
 from exporter.errors import AuthError, InternalError, LockedOut, MinerError, RequestTimeoutError
 from exporter.model import Identity, Reading, replace
@@ -27,8 +29,6 @@ T = TypeVar("T")
 MAX_BACKOFF_SECONDS: Final = 300.0
 #: The page drops a reading nobody replaced after this many status intervals, whatever the engine does.
 EXPIRY_INTERVALS: Final = 3.0
-#: A device that refuses sign-ins without saying for how long is left in peace for this long.
-_LOCK_SECONDS: Final = 600.0
 #: A miner that is not polled at all is looked after no less often than this.
 _LOOK_SECONDS: Final = 3600.0
 _NOTHING: Final = Reading()
@@ -38,38 +38,6 @@ class WrongMinerError(MinerError):
     """Another device answers at the miner's address."""
 
     reason = "protocol"
-
-
-@dataclass(slots=True)
-class PollState:
-    """What the poller knows of one miner between polls.
-
-    Attributes:
-        reason: of the last poll's failure, None after a success.
-        blocked_until: `time.monotonic()` before which it is not polled.
-        locked_until: the same for sign-ins only.
-        away_until: `time.monotonic()` until which a person's command explains that it does not answer.
-    """
-
-    identity: Identity
-    details: dict[str, str]
-    status: Reading | None = None
-    telemetry: Reading | None = None
-    telemetry_at: float = 0.0
-    telemetry_due: float = 0.0
-    up: bool | None = None
-    failures: int = 0
-    reason: str | None = None
-    errors: dict[str, int] = field(default_factory=dict)
-    last_success: float | None = None
-    last_error: str | None = None
-    duration: float | None = None
-    expires_at: float = 0.0
-    verify_identity: bool = True
-    auth_failed: bool = False
-    blocked_until: float = 0.0
-    locked_until: float = 0.0
-    away_until: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,17 +87,15 @@ class Poller:
         self.state = state
         self.settings = settings
         self.due: float | None = None
-        self._exchange = exchange
+        self.asker = Asker(name, session, state, exchange, login)
         self._meter = meter
         self._limit = limit
         self._trusted = trusted
         self._on_change = on_change
         self._on_wrong_miner = on_wrong_miner
-        self._login = login
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         self._stopped = False
-        self._refused_key: tuple[tuple[str, str], ...] = ()
         self._hanging: dict[str, concurrent.futures.Future[Any]] = {}
         self._telemetry_fault = False
 
@@ -172,10 +138,6 @@ class Poller:
         if shorter and self._timer is not None and not self.state.blocked_until:
             wait = self._timer.when() - asyncio.get_running_loop().time()
             self._schedule(max(0.0, wait) % settings.status_seconds)
-
-    def ask_through(self, exchange: Exchange) -> None:
-        """Ask over another exchange from the next request on."""
-        self._exchange = exchange
 
     async def stop(self) -> None:
         """End polling; a poll that is under way is cancelled."""
@@ -296,7 +258,7 @@ class Poller:
         requests = await self._call(driver.status_requests, context)
         if self.state.verify_identity:
             await self._verify_identity()
-        answers = await self.ask(requests)
+        answers = await self.asker.ask(requests)
         reading = await self._decode(driver.decode_status, answers)
         self._same_miner(reading.identity)
         return reading
@@ -306,7 +268,7 @@ class Poller:
         driver = self.session.driver
         requests = await self._call(driver.identity_requests, self._context())
         if requests:
-            identity = await self._call(driver.decode_identity, await self.ask(requests), self._context())
+            identity = await self._call(driver.decode_identity, await self.asker.ask(requests), self._context())
             self._same_miner(identity)
             self.state.identity = merge_identity(identity, self.state.identity)
 
@@ -325,11 +287,11 @@ class Poller:
 
     async def _read_telemetry(self) -> Reading:
         driver = self.session.driver
-        await self.ensure_key()
+        await self.asker.ensure_key()
         requests = await self._call(driver.telemetry_requests, self._context())
         if not requests:
             return _NOTHING
-        reading = await self._decode(driver.decode_telemetry, await self.ask(requests))
+        reading = await self._decode(driver.decode_telemetry, await self.asker.ask(requests))
         self._same_miner(reading.identity)
         return reading
 
@@ -357,63 +319,6 @@ class Poller:
     def _telemetry_limit(self) -> float:
         """Seconds for the telemetry: so few that the next status comes before this one expires."""
         return max(min(self.settings.telemetry_seconds, 1.5 * self.settings.status_seconds), 2.0)
-
-    async def ask(self, requests: tuple[Request, ...]) -> Answers:
-        """One round; a missing or revoked API key is obtained once. Raises `MinerError`."""
-        try:
-            return await self._exchange.ask(self.session, requests)
-        except AuthError:
-            refused_key = self.session.key_headers
-            may_sign_in = self._login is not None and not self.state.auth_failed
-            if not _needs_key(requests) or not (may_sign_in or refused_key):
-                raise
-        self.session.key_headers = ()
-        try:
-            await self._sign_in()
-        except AuthError as error:
-            if not refused_key:
-                raise
-            # What is open without a key is still asked for.
-            self._refused_key = refused_key
-            log.debug("no API key: %s", error, extra={"miner": self.name})
-        return await self._exchange.ask(self.session, requests)
-
-    async def ensure_key(self) -> None:
-        """Obtain an API key where the driver wants one and there is none; what goes wrong is logged."""
-        if self._login is None or self.session.key_headers or not isinstance(self.session.driver, ApiKeyLogin):
-            return
-        if self.state.auth_failed:
-            # No password is tried any more, but a device that refused everything for a while may take its key again.
-            self.session.key_headers = self._refused_key
-            return
-        if time.monotonic() < self.state.locked_until:
-            return
-        try:
-            await self._sign_in()
-        except MinerError as error:
-            # Most pages are open without a key: the miner stays monitored, the missing key is shown.
-            log.info("no API key: %s", error, extra={"miner": self.name})
-
-    async def renew_key(self) -> bool:
-        """Drop an API key that the device refused and obtain another one. Whether there is one now."""
-        self.session.key_headers = ()
-        await self.ensure_key()
-        return bool(self.session.key_headers)
-
-    async def _sign_in(self) -> None:
-        if self._login is None or self.state.auth_failed:
-            raise AuthError(f"{self.session.endpoint.address}: the device refused every known password")
-        locked = self.state.locked_until - time.monotonic()
-        if locked > 0.0:
-            raise LockedOut(f"{self.session.endpoint.address}: the device refuses sign-ins for a while", locked)
-        try:
-            await self._login()
-        except LockedOut as error:
-            self.state.locked_until = time.monotonic() + (error.retry_after or _LOCK_SECONDS)
-            raise
-        except AuthError:
-            self.state.auth_failed = True
-            raise
 
     async def _decode(self, decoder: Callable[..., Reading], answers: Any) -> Reading:
         reading = await self._call(decoder, answers, self._context())
@@ -457,7 +362,7 @@ class Poller:
         state.verify_identity = True
         self._count(error)
         if isinstance(error, LockedOut):
-            state.blocked_until = time.monotonic() + (error.retry_after or _LOCK_SECONDS)
+            state.blocked_until = time.monotonic() + (error.retry_after or LOCK_SECONDS)
         elif isinstance(error, AuthError) and self.session.auth_blocked:
             # Devices lock out: no more tries until a password changes.
             state.auth_failed = True
@@ -480,7 +385,3 @@ class Poller:
         if merged.identity is not self.state.identity:
             merged = replace(merged, identity=self.state.identity)
         return merged
-
-
-def _needs_key(requests: tuple[Request, ...]) -> bool:
-    return any(isinstance(request, HttpRequest) and request.auth is Auth.API_KEY for request in requests)

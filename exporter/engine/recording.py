@@ -75,7 +75,7 @@ class Recordings:
             watched.kept = before.kept
         begun = before is None or before.poller is not poller
         if begun:
-            poller.ask_through(self._exchange.over(lambda wire: _RecordingWire(wire, watched.kept)))
+            poller.asker.through(self._exchange.over(lambda wire: _RecordingWire(wire, watched.kept)))
         others = {key: kept for key, kept in self._watched.items() if key != miner_id}
         for oldest in tuple(others)[: max(0, len(others) - _MOST_MINERS + 1)]:
             self.end(oldest)
@@ -88,7 +88,7 @@ class Recordings:
         watched = self._watched.get(miner_id)
         if watched is not None:
             watched.timer.cancel()
-            watched.poller.ask_through(self._exchange)
+            watched.poller.asker.through(self._exchange)
             self._watched = {key: kept for key, kept in self._watched.items() if key != miner_id}
 
     def kept(self, miner_id: int) -> tuple[RawExchange, ...]:

@@ -15,7 +15,8 @@ from exporter.engine.commanding.planning import Limits, make_plan
 from exporter.engine.commanding.runner import Runner
 from exporter.engine.exchange import Endpoint, Exchange, Session
 from exporter.engine.miner import Miner
-from exporter.engine.poller import Poller, PollSettings, PollState
+from exporter.engine.poll_state import PollState
+from exporter.engine.poller import Poller, PollSettings
 from exporter.model import Identity
 from exporter.transports.wire import NetworkWire
 from simulator.clock import Clock

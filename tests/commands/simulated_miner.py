@@ -53,6 +53,7 @@ class QuickPoller:
         self.identity = identity
         self.details = details
         self.state = SimpleNamespace(up=False, last_success=None)
+        self.asker = self
         self._reading = None
 
     @property

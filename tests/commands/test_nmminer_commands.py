@@ -18,7 +18,7 @@ from exporter.engine.commanding.offers import offers_of
 from exporter.engine.commanding.planning import Limits, make_plan
 from exporter.engine.commanding.runner import Runner
 from exporter.engine.miner import Miner
-from exporter.engine.poller import PollState
+from exporter.engine.poll_state import PollState
 from exporter.errors import FieldError, NotOfferedError
 from exporter.model import Identity, MinerState, Pool, Reading
 from exporter.store.secret import Secret

@@ -8,7 +8,8 @@ import pytest
 
 from exporter.drivers.api import Auth, HttpRequest
 from exporter.engine.exchange import Exchange, Session
-from exporter.engine.poller import MAX_BACKOFF_SECONDS, Poller, PollSettings, PollState
+from exporter.engine.poll_state import PollState
+from exporter.engine.poller import MAX_BACKOFF_SECONDS, Poller, PollSettings
 from exporter.errors import AuthError, ConnectionRefused, LockedOut, RequestTimeoutError
 from exporter.model import Identity, Reading
 from exporter.units import watts

@@ -64,7 +64,7 @@ class Device:
         """Read. Raises `MinerError`."""
         if not requests:
             return Answers({})
-        return await self._polled().ask(requests)
+        return await self._polled().asker.ask(requests)
 
     async def write(self, write: Write) -> Answer | None:
         """Send one write once; an HTTP answer of any status is an answer. None where nothing comes back.
@@ -89,13 +89,13 @@ class Device:
     async def _write_http(self, request: HttpRequest) -> Answer:
         poller = self._polled()
         if request.auth is Auth.API_KEY:
-            await poller.ensure_key()
+            await poller.asker.ensure_key()
             if not poller.session.key_headers:
                 raise AuthError(_why_no_key(poller))
             self._check()  # the sign-in may have taken long
         answer = await self._exchange.fetch(poller.session, request)
         # A refused key means that nothing was done: a new one is obtained once.
-        if answer.status == 401 and request.auth is Auth.API_KEY and await poller.renew_key():
+        if answer.status == 401 and request.auth is Auth.API_KEY and await poller.asker.renew_key():
             self._check()
             answer = await self._exchange.fetch(poller.session, request)
         if answer.status in (401, 403):
@@ -116,7 +116,7 @@ class Device:
         answers = Answers({})
         if reads:
             try:
-                answers = await poller.ask(reads)
+                answers = await poller.asker.ask(reads)
             except MinerError:
                 return None, answers  # it went away between two questions
         return poller.reading(), answers

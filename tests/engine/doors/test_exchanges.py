@@ -71,8 +71,8 @@ def test_nobody_is_recorded_whom_nobody_looks_at_and_looking_ends(tmp_path, monk
         door, one = await one_miner(bench)
         await ask(door.exchanges, one)
         watched, other = bench.flock.get(one).poller, bench.flock.get(bench.record(mac(2)).id).poller
-        assert other._exchange is usual
-        await until(lambda: watched._exchange is usual, "the end of the recording")
+        assert other.asker._exchange is usual
+        await until(lambda: watched.asker._exchange is usual, "the end of the recording")
         assert door._recordings.kept(one) == ()
 
     run(tmp_path, monkeypatch, story)
