@@ -24,7 +24,6 @@ network:
 serial: {{enabled: false}}
 drivers: {{path: {folder}/miner_drivers}}
 """
-_BASE = "127.131.0.0"
 
 
 def _ports(devices: list[dict[str, object]], kind: str, default: int) -> list[int]:
@@ -32,8 +31,8 @@ def _ports(devices: list[dict[str, object]], kind: str, default: int) -> list[in
     return found or [default]
 
 
-def _start_simulator(count: int) -> tuple[subprocess.Popen[str], list[dict[str, object]]]:
-    command = [sys.executable, "-m", "simulator", "--base", _BASE, "--count", str(count), "--json"]
+def _start_simulator(count: int, base: str) -> tuple[subprocess.Popen[str], list[dict[str, object]]]:
+    command = [sys.executable, "-m", "simulator", "--base", base, "--count", str(count), "--json"]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own interpreter
     line = child.stdout.readline() if child.stdout is not None else ""
     if not line:
@@ -61,18 +60,21 @@ def main(arguments: list[str] | None = None) -> int:
     """Run until the program ends or Ctrl-C; its exit status."""
     parser = argparse.ArgumentParser(prog="demo", description="The program against simulated miners.")
     parser.add_argument("--count", type=int, default=12, help="simulated miners (default 12)")
+    parser.add_argument(
+        "--base", default="127.131.0.0", help="the /24 of the simulated miners, in 127.0.0.0/8 (default 127.131.0.0)"
+    )
     parser.add_argument("--folder", type=Path, default=Path("build/demo"), help="where database and drivers go")
     parser.add_argument("program", nargs="*", help="more words for `flockwatch run`, after --")
     options = parser.parse_args(arguments)
     folder = options.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    simulator, devices = _start_simulator(options.count)
+    simulator, devices = _start_simulator(options.count, options.base)
     try:
         configuration = folder / "targets.yml"
         configuration.write_text(
             _CONFIGURATION.format(
                 folder=folder,
-                base=_BASE,
+                base=options.base,
                 http_ports=_ports(devices, "http_port", 80),
                 api_ports=_ports(devices, "rpc_port", 4028),
             )

@@ -10,7 +10,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.end_to_end.programs import ROOT, Process, free_port
+from tests.end_to_end.programs import ROOT, Process, free_base, free_port
 from tests.stack.image import debian_root, follow, hindrance, instructions, place_for_roots
 
 DOCKERFILE = ROOT / "Dockerfile"
@@ -120,7 +120,7 @@ def it_runs_as_nobody_on_a_read_only_root(image, folder):
 
 
 def the_demo_runs_in_it(image, folder):
-    words = ("python3", "-m", "simulator.demo", "--folder", "/data")
+    words = ("python3", "-m", "simulator.demo", "--folder", "/data", "--base", f"{free_base()}.0")
     mounts = ((data(image, folder / "demo"), "/data"),)
     program = Process(*image.command(*words, user=image.user, read_only=True, mounts=mounts, environment=settings()))
     try:
