@@ -27,6 +27,7 @@ from exporter.control.server import ControlServer, Handler
 from exporter.credential_book import CredentialBook
 from exporter.discovery.networks import local_interfaces
 from exporter.drivers.loader import DriverSet, load_drivers
+from exporter.engine.api.caller import OUTSIDE_CALLERS
 from exporter.engine.api.wallets import PoolStatistics
 from exporter.engine.client import LoopEngineApi
 from exporter.engine.doors.program import Outside
@@ -143,6 +144,7 @@ class App:
                 tls=None if tls is None else tls.context(),
                 largest_body=LARGEST_BODY,
                 too_large=TOO_LARGE,
+                threads=2 * OUTSIDE_CALLERS,
             )
             ui.start(ui_addr.host, ui_addr.port)
             stack.callback(ui.stop)

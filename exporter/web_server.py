@@ -237,7 +237,7 @@ class _TlsAdapter(Adapter):
 
 
 class BoundedServer:
-    """Serves a WSGI application on a thread of its own and `THREADS` workers.
+    """Serves a WSGI application on a thread of its own and workers.
 
     Args:
         app: the application.
@@ -246,6 +246,7 @@ class BoundedServer:
         tls: the TLS context, None for plain HTTP.
         largest_body: of a request, in bytes; a larger one is refused unread.
         too_large: content type and body of that refusal (413); None for plain text.
+        threads: workers, each for one request at a time.
     """
 
     def __init__(
@@ -257,7 +258,9 @@ class BoundedServer:
         tls: ssl.SSLContext | None = None,
         largest_body: int = LARGEST_BODY,
         too_large: tuple[str, bytes] | None = None,
+        threads: int = THREADS,
     ) -> None:
+        self._threads = threads
         self._largest_body = largest_body
         self._too_large = too_large
         self._app = app
@@ -298,8 +301,8 @@ class BoundedServer:
         made = _Server(
             (host, port),
             self._app,
-            numthreads=THREADS,
-            max=THREADS,
+            numthreads=self._threads,
+            max=self._threads,
             server_name=f"Flockwatch/{__version__}",
             request_queue_size=WAITING,
             accepted_queue_size=WAITING,

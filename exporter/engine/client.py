@@ -88,7 +88,7 @@ class LoopEngineApi(EngineCaller):
         self.drivers = DriversDoor(folder, lambda: engine.drivers, outside.reload_drivers)
         self.wallets = WalletsDoor(self, engine)
         self.shares = SharesDoor(engine.db, engine.share_log)
-        self.history = HistoryDoor(engine.db, engine.history, lambda: engine.settings)
+        self.history = HistoryDoor(engine.db, engine.history, lambda: engine.settings, self.outside)
 
     def snapshot(self) -> FleetSnapshot:
         return self._engine.snapshot()

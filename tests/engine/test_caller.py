@@ -2,11 +2,13 @@
 
 import asyncio
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from exporter.engine.api.caller import EngineCaller
+from exporter.engine.api.caller import OUTSIDE_CALLERS, EngineCaller
 from exporter.errors import FlockwatchError, UnavailableError, UsageError
+from tests.end_to_end.programs import wait_for
 
 
 @pytest.fixture
@@ -63,8 +65,8 @@ def test_an_answer_that_does_not_come_is_not_waited_for_and_its_work_is_cancelle
         finally:
             cancelled.set()
 
-    with pytest.raises(UnavailableError, match=r"within 0\.05 s"):
-        caller.call(forever, 0.05)
+    with pytest.raises(UnavailableError, match=r"within 0\.5 s"):
+        caller.call(forever, 0.5)
     assert cancelled.wait(10)
 
 
@@ -101,3 +103,25 @@ def test_who_waits_while_the_engine_stops_is_told(running):
     assert outcome == ["the engine is stopping"]
     with pytest.raises(UnavailableError, match="has stopped"):
         caller.call(where)
+
+
+def test_those_who_wait_for_slow_devices_leave_room_for_the_others(running):
+    caller, _ = running
+    begun, slow = [], asyncio.Event()
+
+    async def ask_a_slow_device():
+        begun.append(1)
+        await slow.wait()
+        return "answered"
+
+    async def answer_all():
+        slow.set()
+
+    with ThreadPoolExecutor(OUTSIDE_CALLERS) as threads:
+        waiting = [threads.submit(caller.call_outside, ask_a_slow_device) for _ in range(OUTSIDE_CALLERS)]
+        wait_for(lambda: len(begun) == OUTSIDE_CALLERS, "all to wait")
+        with pytest.raises(UnavailableError, match="too many requests"):
+            caller.call_outside(ask_a_slow_device)
+        caller.call(answer_all)
+        assert [one.result(10) for one in waiting] == ["answered"] * OUTSIDE_CALLERS
+    assert caller.call_outside(ask_a_slow_device) == "answered"  # every place was given back

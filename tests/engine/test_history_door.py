@@ -1,5 +1,6 @@
 """The door to the history: from memory, and from a real Prometheus that has scraped the real page."""
 
+import contextlib
 import time
 
 import pytest
@@ -45,7 +46,7 @@ class Rig:
         self.settings = Settings(intervals=Intervals(status_seconds=15.0), prometheus=PrometheusSettings(url))
         self.row = db.miners.insert(key=KEY, driver="bitaxe", identity=Identity())
         self.history = History(lambda: 15.0)
-        self.door = HistoryDoor(db, self.history, lambda: self.settings)
+        self.door = HistoryDoor(db, self.history, lambda: self.settings, contextlib.nullcontext)
 
     def poll(self, at, reading=READING):
         self.history.publish(record(self.row.id, key=KEY, reading=reading, last_success=at))

@@ -23,10 +23,10 @@ class CommandsDoor:
         return self._engine.commands.enabled
 
     def offers(self, miner_id: int) -> Offers:
-        return self._caller.call(lambda: self._engine.commands.offers(miner_id), _PATIENCE)
+        return self._caller.call_outside(lambda: self._engine.commands.offers(miner_id), _PATIENCE)
 
     def start(self, miner_id: int, order: Order, who: str) -> CommandRun:
-        return self._caller.call(lambda: self._engine.commands.start(miner_id, order, who), _PATIENCE)
+        return self._caller.call_outside(lambda: self._engine.commands.start(miner_id, order, who), _PATIENCE)
 
     def get(self, command_id: int) -> CommandRun | None:
         return self._engine.commands.audit.get(command_id)

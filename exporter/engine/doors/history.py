@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Final
 
 from exporter.config import Settings
@@ -26,9 +27,17 @@ class HistoryDoor:
 
     Args:
         settings: the configuration that runs.
+        outside: gives a place among those who wait for what is outside; see `EngineCaller.outside`.
     """
 
-    def __init__(self, db: Database, history: History, settings: Callable[[], Settings]) -> None:
+    def __init__(
+        self,
+        db: Database,
+        history: History,
+        settings: Callable[[], Settings],
+        outside: Callable[[], AbstractContextManager[None]],
+    ) -> None:
+        self._outside = outside
         self._db = db
         self._history = history
         self._settings = settings
@@ -47,7 +56,7 @@ class HistoryDoor:
         Raises:
             FieldError: a range that is no number of seconds between a minute and five years.
             UnknownError: no such miner.
-            UnavailableError: Prometheus does not answer.
+            UnavailableError: Prometheus does not answer, or too many wait for what is outside already.
         """
         if not _SHORTEST <= seconds <= _LONGEST:
             raise FieldError(f"a chart shows between {_SHORTEST:g} and {_LONGEST:g} seconds", "seconds")
@@ -61,5 +70,6 @@ class HistoryDoor:
         if url is None or (points and points[0].at <= end - _ENOUGH * seconds):
             return charts.lines_of(points, start, end, settings.intervals.status_seconds)
         step = charts.step_for(seconds)
-        answer = query_range(url, charts.promql(row.key, step), start, end, step)
+        with self._outside():
+            answer = query_range(url, charts.promql(row.key, step), start, end, step)
         return charts.lines_from(answer, step)

@@ -41,7 +41,7 @@ class WalletsDoor:
 
     def refresh(self, wallet_id: int) -> WalletView:
         """See `WalletsApi`."""
-        return self._caller.call(lambda: self._service.refresh(wallet_id))
+        return self._caller.call_outside(lambda: self._service.refresh(wallet_id))
 
     def pools(self) -> tuple[PoolChoice, ...]:
         """See `WalletsApi`."""
