@@ -18,7 +18,8 @@ ADDRESS = "bc1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq9e75rs"
 def running(tmp_path_factory):
     """One flock and one program for all tests here; each changes miners and wallets of its own."""
     simulator = Simulator(count=12)
-    program = Program(tmp_path_factory.mktemp("flows"), simulator, status=1, telemetry=1, discovery=3)
+    # An Avalon takes a connection a second: where it is asked who it is as well, that is two seconds and more.
+    program = Program(tmp_path_factory.mktemp("flows"), simulator, status=3, telemetry=3, discovery=3)
     try:
         program.start()
         program.until_found(12)
@@ -270,6 +271,7 @@ def test_a_form_works_with_the_keyboard_alone(running, window):
     page.keyboard.type("10.1.0.0/22")
     page.keyboard.press("Enter")
     expect(page.locator("ol.credentials li")).to_have_count(1)
+    page.wait_for_load_state()  # it was loaded anew, and its scripts run last
     expect(page.locator("ol.credentials")).to_contain_text("10.1.0.0/22")
     assert "open sesame" not in page.content()
     (stored,) = api(program, "settings/credentials")["credentials"]

@@ -72,6 +72,7 @@ def test_the_link_of_the_log_sets_the_password_that_everybody_needs(program, win
     assert cookies["flockwatch_session"]["sameSite"] in ("Lax", "Strict")
 
     other.page.get_by_role("button", name="Sign out").click()
+    other.page.wait_for_url("**/sign-in")
     other.open("/")
     assert "/sign-in" in other.page.url
     assert other.page.request.get("/api/miners").status == 401

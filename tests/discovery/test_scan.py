@@ -46,7 +46,7 @@ def test_a_host_that_never_answers_counts_as_closed(listener):
             filler.connect_ex(address)
         try:
             targets = [ScanTarget("127.0.0.1", (address[1], listener))]
-            outcome = scan_ports(targets, timeout=0.3)
+            outcome = scan_ports(targets, timeout=1.0)
         finally:
             for filler in fillers:
                 filler.close()

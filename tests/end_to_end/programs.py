@@ -2,8 +2,10 @@
 
 import contextlib
 import http.cookiejar
+import itertools
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -41,10 +43,25 @@ def wait_for(check, what, seconds=30.0, pause=0.05):
         time.sleep(pause)
 
 
+def _own_ports():
+    """Ports for this process, each once. The system gives none of them to a socket that takes any port, and other
+    workers have parts of their own, so that a port stays free until the program that it is for has bound it."""
+    part = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 16
+    ports = range(14_000 + 1000 * part, 15_000 + 1000 * part)
+    begin = random.randrange(len(ports))  # another run of the tests may be under way
+    return itertools.cycle([*ports[begin:], *ports[:begin]])
+
+
+OWN_PORTS = _own_ports()
+
+
 def free_port(kind=socket.SOCK_STREAM):
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port on which nobody listens."""
+    for port in itertools.islice(OWN_PORTS, 1000):
+        with socket.socket(socket.AF_INET, kind) as probe, contextlib.suppress(OSError):
+            probe.bind(("0.0.0.0", port))
+            return port
+    raise AssertionError("no port is free")
 
 
 def free_base():

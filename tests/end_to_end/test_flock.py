@@ -19,7 +19,8 @@ def test_every_simulated_miner_is_found_and_its_figures_are_the_truth(program, s
 
     def after_freeze(page):
         successes = page.values("miner_last_success_timestamp_seconds")
-        return min(successes.values()) > frozen + 6 and len(successes) == len(simulator.devices) and page
+        # Two intervals and more: what is read in the slow loop follows a poll of the quick one.
+        return min(successes.values()) > frozen + 11 and len(successes) == len(simulator.devices) and page
 
     page = program.until(after_freeze, "a poll of every miner after the clock stopped", 60)
     truth = simulator.truth()
@@ -56,11 +57,18 @@ def test_a_real_prometheus_takes_the_page_and_promtool_has_no_complaint(program,
     assert checked.returncode == 0, checked.stdout + checked.stderr
     assert checked.stdout + checked.stderr == ""
     with prometheus(tmp_path / "prometheus", program.metrics.removeprefix("http://")) as query:
-        up = wait_for(lambda: query("count(miner_up == 1)"), "a scrape", 30)
-        assert float(up[0]["value"][1]) == len(simulator.devices)
-        joined = query("miner_hashrate_hashes_per_second * on (miner) group_left (ip, driver) miner_info")
-        assert {sample["metric"]["ip"] for sample in joined} == {d["address"] for d in simulator.devices}
-        assert query('up{job="flockwatch"}')[0]["value"][1] == "1"
+
+        def scraped():
+            """On a busy machine a scrape may take longer than its second, and then there is nothing until the next."""
+            up = query("count(miner_up == 1)")
+            joined = query("miner_hashrate_hashes_per_second * on (miner) group_left (ip, driver) miner_info")
+            return (
+                [sample["value"][1] for sample in up] == [str(len(simulator.devices))]
+                and {sample["metric"]["ip"] for sample in joined} == {d["address"] for d in simulator.devices}
+                and query('up{job="flockwatch"}')[0]["value"][1] == "1"
+            )
+
+        wait_for(scraped, "a scrape of every miner, joined with its labels")
 
 
 def test_openmetrics_and_gzip_are_served_when_asked_for(program, simulator):

@@ -63,6 +63,7 @@ def test_a_moved_miner_keeps_its_label_and_its_series(program, simulator, kind):
     assert page.key_at(device["address"]) is None
     assert page.value(HASHRATE, miner=key) > 0
     assert page.value("miner_uptime_seconds", miner=key) >= before.value("miner_uptime_seconds", miner=key)
+    program.process.wait_for_line("miner has a new address")  # it may come after the page
     moved = [entry for entry in program.entries() if entry["msg"] == "miner has a new address"]
     assert [(entry["miner"], entry["address"]) for entry in moved] == [(key, elsewhere)]
     truth = simulator.truth()[elsewhere]
@@ -106,7 +107,7 @@ def test_two_miners_that_swap_their_addresses_never_swap_their_figures(program, 
         for device in (one, other)
         for told in [simulator.truth()[device["address"]]]
     }
-    assert abs(started[one["mac"]] - started[other["mac"]]) > 60, "the simulated miners must differ"
+    assert abs(started[one["mac"]] - started[other["mac"]]) > 300, "the simulated miners must differ"
     spare = f"{simulator.base}.99"
     for here, there in ((one["address"], spare), (other["address"], one["address"]), (spare, other["address"])):
         simulator.post("move", **{"from": here, "to": there})
@@ -115,7 +116,8 @@ def test_two_miners_that_swap_their_addresses_never_swap_their_figures(program, 
         now = program.now()
         for key, at in started.items():
             uptime = page.value("miner_uptime_seconds", miner=key)
-            assert uptime is None or abs(now - at - uptime) < 30, f"{key} shows the other's figures"
+            # A VNish tells whole minutes, and what is shown is some seconds old.
+            assert uptime is None or abs(now - at - uptime) < 90, f"{key} shows the other's figures"
         return (
             info(page, one["mac"])["ip"] == other["address"]
             and info(page, other["mac"])["ip"] == one["address"]
@@ -125,6 +127,14 @@ def test_two_miners_that_swap_their_addresses_never_swap_their_figures(program, 
 
     page = program.until(swapped, "both at each other's address")
     assert len(page.values("miner_up")) == len(simulator.devices)
+    simulator.post("clock", freeze=True)  # rates wander from one second to the next
+    frozen = program.now()
+
+    def polled_since(page):
+        seen = [page.value("miner_last_success_timestamp_seconds", miner=key) for key in started]
+        return min(seen) > frozen + 3 and page  # no poll takes three seconds
+
+    page = program.until(polled_since, "polls of both after the clock stopped")
     truth = simulator.truth()
     for key, address in ((one["mac"], other["address"]), (other["mac"], one["address"])):
         assert page.value(HASHRATE, miner=key) == pytest.approx(truth[address]["hashrate_hs"], rel=0.05)

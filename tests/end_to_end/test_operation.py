@@ -52,6 +52,7 @@ def test_new_intervals_and_networks_take_effect_by_a_reload(program, simulator):
         return all(later.samples[SUCCESS, labels] > before + 1.5 for labels, before in first.values(SUCCESS).items())
 
     program.until(polled_twice, "two more polls of the miners that were known before")
+    program.process.wait_for_line("configuration reloaded")
     assert page.value(RELOADED) == 1
     assert len([entry for entry in program.entries() if entry["msg"] == "configuration reloaded"]) == 1
 
@@ -84,6 +85,8 @@ def test_what_needs_a_restart_is_named_until_it_is_done(program):
     program.configure(**QUICK, more='metrics: {addr: "127.0.0.1:1"}')
     for number in (1, 2):
         assert post_reload(program).status_code == 200
+        # What the program has said arrives here a moment after its answer.
+        wait_for(lambda wanted=number: program.log().count('"configuration reloaded"') == wanted, "its log line")
         named = [entry for entry in program.entries() if "next start: metrics.addr" in entry["msg"]]
         assert len(named) == number
     assert program.page().value(RELOADED) == 1

@@ -1,7 +1,6 @@
 """A hub of boards that come and go: nobody is missed, nothing leaks, each port has one owner."""
 
 import asyncio
-import os
 import time
 from collections import Counter
 
@@ -15,13 +14,10 @@ from exporter.store.database import Database
 from exporter.transports.serial import SerialPort
 from simulator.devices.nerdminer import BoardSpec
 from simulator.serial_miners import SerialHub
+from tests.usb.ptys import descriptors, garbage_stays
 
 BOARDS = 8
 ROUNDS = 200
-
-
-def descriptors():
-    return len(os.listdir("/proc/self/fd"))
 
 
 class Flock:
@@ -149,9 +145,10 @@ def test_eight_boards_are_plugged_and_unplugged_two_hundred_times(tmp_path):
             assert sum(ports.open_now.values()) == 0
         db.close()
 
-    before = descriptors()
-    asyncio.run(story())
-    assert descriptors() == before
+    with garbage_stays():
+        before = descriptors()
+        asyncio.run(story())
+        assert descriptors() == before
 
 
 def rows_at(db, *states):

@@ -332,10 +332,10 @@ class TestGetConfig:
 
         run(tmp_path, story)
 
-    @pytest.mark.parametrize("seconds", [0.05])
+    @pytest.mark.parametrize("seconds", [0.5])
     @pytest.mark.parametrize(
         ("trouble", "message"),
-        [("unplugged", "not plugged in"), ("silent", "told no configuration within 0.05 s"),
+        [("unplugged", "not plugged in"), ("silent", "told no configuration within 0.5 s"),
          ("pulled", "unplugged meanwhile"), ("busy", "held by minicom"), ("reset", "no reset here")],
     )  # fmt: skip
     def test_errors(self, tmp_path, seconds, trouble, message):

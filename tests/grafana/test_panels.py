@@ -273,7 +273,7 @@ def test_panels_show_the_truth_and_none_is_empty(tmp_path):
         eventually(lambda: check_the_boards_on_usb(shown, running))
         eventually(lambda: check_choices(shown, running))
         for asked in linked_queries():
-            check_links(running, asked)
+            eventually(lambda asked=asked: check_links(running, asked))
 
         running.simulator.post("clock", run=True)
         running.trouble()

@@ -466,14 +466,8 @@ def test_start_and_stop(program: Program):
     assert set(threading.enumerate()) <= before
 
 
-@pytest.fixture
-def short_times(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_request_that_trickles_in_is_given_up(serve: Serve, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(web_server, "REQUEST_SECONDS", 0.3)
-    monkeypatch.setattr(web_server, "ANSWER_SECONDS", 0.5)
-
-
-@pytest.mark.usefixtures("short_times")
-def test_a_request_that_trickles_in_is_given_up(serve: Serve):
     port = serve().base_url.port
     with socket.create_connection(("127.0.0.1", port), timeout=10) as slow:
         slow.sendall(b"GET /metrics HTTP/1.1\r\n")
@@ -496,17 +490,17 @@ def test_a_request_that_trickles_in_is_given_up(serve: Serve):
 
 
 def test_an_answer_may_take_longer_than_a_request(program: Program, serve: Serve, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(web_server, "REQUEST_SECONDS", 0.2)
+    monkeypatch.setattr(web_server, "REQUEST_SECONDS", 1.0)
 
     def slow() -> bool:
-        return not threading.Event().wait(0.4)
+        return not threading.Event().wait(1.5)
 
     program.ready = slow  # type: ignore[method-assign]
     assert serve().get("/-/ready").status_code == 200
 
 
-@pytest.mark.usefixtures("short_times")
-def test_an_answer_that_nobody_takes_is_given_up(program: Program, serve: Serve):
+def test_an_answer_that_nobody_takes_is_given_up(program: Program, serve: Serve, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(web_server, "ANSWER_SECONDS", 0.5)
     for number in range(10, 3000):
         program.pages.publish(record(number, key=f"k{number}", reading=Reading(power=1.0), expires_at=FOREVER))
     client = serve()

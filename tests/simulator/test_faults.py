@@ -167,7 +167,7 @@ def test_auth_may_answer_403() -> None:
 def test_reboot_comes_back_counting_from_zero() -> None:
     async def test(simulation: Simulation, host: Host) -> None:
         before = host.truth()
-        await simulation.set_fault(host.address, "reboot", seconds=0.05)
+        await simulation.set_fault(host.address, "reboot", seconds=0.5)
         with pytest.raises(ConnectionRefusedError):
             await ask(host, SUMMARY)
         await until(lambda: len(host.servers) == 2)

@@ -82,7 +82,8 @@ class Stack:
 
     def _start(self, folder, devices, boards):
         self.simulator = self._keep(Flock(folder, devices, boards))
-        self.program = Program(folder, self.simulator, status=2, telemetry=2)
+        # An Avalon takes a connection a second: asked who it is as well, and by a search, it needs more than two.
+        self.program = Program(folder, self.simulator, status=3, telemetry=3)
         text = self.program.configuration.read_text()
         ports = f"serial: {{ports: [{', '.join(self.simulator.boards)}]}}"
         self.program.configuration.write_text(text.replace("serial: {enabled: false}", ports))

@@ -155,7 +155,7 @@ def test_silence_ends_after_the_timeout_and_the_next_request_is_still_asked():
             await client.answer(b"late riser")
         await client.closed()
 
-    first, second = check(talk, ONE, TWO, connections=2, timeout=0.2)
+    first, second = check(talk, ONE, TWO, connections=2, timeout=1.0)
     assert isinstance(first, RequestTimeoutError)
     assert second.body == b"late riser"
 

@@ -3,7 +3,6 @@
 import asyncio
 import errno
 import logging
-import os
 import socket
 
 import pytest
@@ -12,6 +11,7 @@ from exporter.discovery import usb_udev
 from exporter.discovery.usb import UsbWatcher
 from exporter.discovery.usb_devices import Listing, Plugged
 from tests.usb.boards import Reports, board
+from tests.usb.ptys import descriptors, garbage_stays
 
 ONE, TWO = (Plugged(board(f"1-{n}", dev_path=f"/dev/ttyUSB{n}"), str(n)) for n in (1, 2))
 
@@ -86,10 +86,11 @@ def watch(monkeypatch, tmp_path, caplog, play, *, monitor, udev_listings, polled
             watcher.stop()
         return list(log)
 
-    before = len(os.listdir("/proc/self/fd"))
-    with caplog.at_level(logging.INFO, logger="exporter"):
-        log = asyncio.run(run())
-    assert len(os.listdir("/proc/self/fd")) == before
+    with garbage_stays():
+        before = descriptors()
+        with caplog.at_level(logging.INFO, logger="exporter"):
+            log = asyncio.run(run())
+        assert descriptors() == before
     return log
 
 
