@@ -32,6 +32,8 @@ EXPIRY_INTERVALS: Final = 3.0
 #: A miner that is not polled at all is looked after no less often than this.
 _LOOK_SECONDS: Final = 3600.0
 _NOTHING: Final = Reading()
+#: Connections of one status at most: who is there, joined commands, each of them alone where the joined ones fail.
+_CONNECTIONS: Final = 6
 
 
 class WrongMinerError(MinerError):
@@ -200,7 +202,7 @@ class Poller:
         started = time.monotonic()
         failure: MinerError | None = None
         try:
-            reading = await self._isolated(self._read_with_retry(), max(self.settings.status_seconds, 2.0))
+            reading = await self._isolated(self._read_with_retry(), self._status_limit())
         except MinerError as error:
             failure = error
         except asyncio.CancelledError:
@@ -315,6 +317,10 @@ class Poller:
         self.state.telemetry_at = time.monotonic()
         self.state.identity = merge_identity(reading.identity, self.state.identity)
         self._on_change()
+
+    def _status_limit(self) -> float:
+        """Seconds for the status: an interval, or more where that would not leave room for the device's spacing."""
+        return max(self.settings.status_seconds, 2.0 + _CONNECTIONS * self.session.driver.rules.spacing_seconds)
 
     def _telemetry_limit(self) -> float:
         """Seconds for the telemetry: so few that the next status comes before this one expires."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
@@ -78,6 +78,24 @@ def test_a_time_out_of_the_work_itself_is_its_own_error(running):
 
     with pytest.raises(TimeoutError, match="the device"):
         caller.call(late)
+
+
+def test_an_answer_that_comes_at_the_last_moment_is_the_answer(running, monkeypatch):
+    caller, _ = running
+
+    class LastMoment(Future):
+        def result(self, timeout=None):
+            if not self.done():
+                self.set_result("answered")
+                raise TimeoutError
+            return super().result(timeout)
+
+    def run(coroutine, _loop):
+        coroutine.close()
+        return LastMoment()
+
+    monkeypatch.setattr(asyncio, "run_coroutine_threadsafe", run)
+    assert caller.call(where) == "answered"
 
 
 def test_who_waits_while_the_engine_stops_is_told(running):

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from exporter.drivers.api import Auth, HttpRequest
+from exporter.drivers.api import Auth, ConnectionRules, HttpRequest
 from exporter.engine.exchange import Exchange, Session
 from exporter.engine.poll_state import PollState
 from exporter.engine.poller import MAX_BACKOFF_SECONDS, Poller, PollSettings
@@ -254,6 +254,16 @@ def test_a_reading_that_cannot_be_used_is_a_fault_of_ours(caplog):
 @pytest.mark.parametrize(("status", "limit"), [(0.5, 2.0), (15.0, 22.5), (60.0, 60.0)])
 def test_slow_telemetry_leaves_time_for_the_status_before_it_expires(status, limit):
     assert Bench(GOOD, status_seconds=status).poller._telemetry_limit() == limit
+
+
+@pytest.mark.parametrize(
+    ("status", "spacing", "limit"), [(0.5, 0.0, 2.0), (15.0, 0.0, 15.0), (2.0, 1.0, 8.0), (15.0, 1.0, 15.0)]
+)
+def test_a_status_has_time_for_the_spacing_that_a_device_wants(status, spacing, limit):
+    class Spaced(FakeDriver):
+        rules = ConnectionRules(spacing_seconds=spacing)
+
+    assert Bench(GOOD, Spaced(), status_seconds=status).poller._status_limit() == limit
 
 
 def logging_in(outcomes):

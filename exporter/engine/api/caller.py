@@ -73,7 +73,7 @@ class EngineCaller:
             return future.result(patience)
         except concurrent.futures.TimeoutError as error:
             if not future.cancel():
-                raise  # the coroutine's own
+                return future.result()  # it ended just now, or the time-out is the coroutine's own
             raise UnavailableError(f"the engine did not answer within {patience:g} s") from error
         except concurrent.futures.CancelledError as error:
             raise UnavailableError("the engine is stopping") from error
