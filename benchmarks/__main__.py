@@ -13,7 +13,7 @@ import sys
 import time
 from typing import Final
 
-NAMES: Final = ("scan", "poll", "farm", "exposition", "transports", "usb")
+NAMES: Final = ("scan", "poll", "farm", "exposition", "transports", "usb", "pages")
 #: What they understand of --quick.
 _QUICK: Final = {"transports": ("200",)}
 

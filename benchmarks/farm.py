@@ -14,10 +14,16 @@ import asyncio
 import gc
 import tempfile
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from benchmarks import child, hosts
+
+if TYPE_CHECKING:
+    from exporter.engine.engine import Engine
+
+T = TypeVar("T")
 
 INTERVAL: Final = 15.0
 LATE: Final = 1.0
@@ -33,6 +39,12 @@ def addresses(miners: int) -> list[str]:
 
 def measure(miners: int, seconds: float) -> dict[str, float]:
     """Run the engine over the farm for `seconds` after a first interval. Runs in a process of its own."""
+    late = _watch_begins()
+    return with_farm(miners, lambda engine: _measure(engine, seconds, late))
+
+
+def with_farm(miners: int, work: Callable[[Engine], Awaitable[T]]) -> T:
+    """Do `work` with a running engine after its first interval over a farm."""
     from exporter.app import _loop_factory
 
     devices = {address: ("bitaxe", MODELS[number % len(MODELS)]) for number, address in enumerate(addresses(miners))}
@@ -41,17 +53,16 @@ def measure(miners: int, seconds: float) -> dict[str, float]:
         tempfile.TemporaryDirectory() as folder,
         asyncio.Runner(loop_factory=_loop_factory()) as runner,
     ):
-        return runner.run(_measure(running.ports, list(devices), seconds, Path(folder)))
+        return runner.run(_run(running.ports, list(devices), Path(folder), work))
 
 
-async def _measure(ports: hosts.Ports, every: list[str], seconds: float, folder: Path) -> dict[str, float]:
+async def _run(ports: hosts.Ports, every: list[str], folder: Path, work: Callable[[Engine], Awaitable[T]]) -> T:
     from exporter.config import Settings
     from exporter.config_schema import Intervals, Network, Ports, Udp
     from exporter.drivers.loader import load_drivers
     from exporter.engine.engine import Engine
     from exporter.engine.exchange import Exchange
     from exporter.engine.sessions import Sessions
-    from exporter.memory import settle
     from exporter.metrics.page import PageStore
     from exporter.metrics.selfmetrics import SelfMetrics
     from exporter.store.database import Database
@@ -68,9 +79,19 @@ async def _measure(ports: hosts.Ports, every: list[str], seconds: float, folder:
     exchange = Exchange(wire)
     sessions = Sessions(db, exchange, lambda *_: (), create_keys=False)
     engine = Engine(settings, db, load_drivers(None), exchange, sessions, PageStore(), SelfMetrics())
-    late = _watch_begins()
     await engine.start()
     await asyncio.sleep(INTERVAL + 2.0)
+    try:
+        return await work(engine)
+    finally:
+        await engine.stop()
+        await wire.close()
+        db.close()
+
+
+async def _measure(engine: Engine, seconds: float, late: list[float]) -> dict[str, float]:
+    from exporter.memory import settle
+
     gc.collect()
     settle()
     late.clear()
@@ -81,9 +102,6 @@ async def _measure(ports: hosts.Ports, every: list[str], seconds: float, folder:
     pace = (pace + child.pace()) / 2
     up = sum(1 for miner in engine.snapshot().miners if miner.up)
     polls, memory = list(late), _memory()
-    await engine.stop()
-    await wire.close()
-    db.close()
     return {
         "share": spent / took,
         "paced": spent / took / pace,
