@@ -12,10 +12,15 @@ from exporter.wallets.reasons import Reason, explain
 
 @dataclass(frozen=True, slots=True)
 class WalletHint:
-    """A sentence about a pool user; `doubtful` where something is wrong with it."""
+    """A sentence about a pool user; `doubtful` where something is wrong with it.
+
+    Attributes:
+        currency: the only one that its address can be of; None where there are several or none.
+    """
 
     words: str
     doubtful: bool
+    currency: str | None = None
 
 
 def wallet_hint(pool_user: str | None) -> WalletHint | None:
@@ -29,7 +34,8 @@ def wallet_hint(pool_user: str | None) -> WalletHint | None:
     found = possible_addresses(user.account)
     if found:
         currencies = [address.currency for address in found]
-        return WalletHint(f"The address is a valid one of {' or '.join(currencies)}.", doubtful=False)
+        words = f"The address is a valid one of {' or '.join(currencies)}."
+        return WalletHint(words, doubtful=False, currency=currencies[0] if len(currencies) == 1 else None)
     word = Reason.ADDRESS_INVALID if user.is_address else Reason.NO_ADDRESS
     why = explain(MinerConfig(id=0, miner_id=0, pool_user=pool_user, reason=word))
     return None if why is None else WalletHint(f"{why.sentence} {why.remedy}", doubtful=user.is_address)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Final
 
 from exporter.diagnostics.facts import Facts
@@ -11,8 +12,9 @@ from exporter.diagnostics.words import OK, PROBLEM, WARNING, ago, count, watched
 from exporter.engine.api.program import Check
 from exporter.engine.fleet import MinerRecord
 from exporter.model_usb import UsbState
+from exporter.store.rows import MinerConfig
 from exporter.text import clean_text
-from exporter.wallets.reasons import Reason, explain
+from exporter.wallets.reasons import Reason, explain, explain_pools
 
 _WALLETS: Final = "wallets"
 _SHARES: Final = "shares"
@@ -21,7 +23,7 @@ _PATIENCE_SECONDS: Final = 3600.0
 
 
 def wallet_checks(facts: Facts) -> Iterator[Check]:
-    """Each pool of a miner that no wallet was found for."""
+    """The miners with pools that no wallet was found for: one check for each reason, which names the pools."""
     title = "Do the miners' pools belong to tracked wallets?"
     if not facts.wallets:
         reason = explain(Reason.NO_WALLETS)
@@ -30,14 +32,28 @@ def wallet_checks(facts: Facts) -> Iterator[Check]:
         return
     names = {record.id: record.name for record in facts.snapshot.miners if record.enabled}
     active = [config for config in facts.configs if config.active and config.miner_id in names]
-    failed = [(config, why) for config in active if (why := explain(config)) is not None]
+    failed: dict[int, dict[str, list[MinerConfig]]] = {}
+    for config in active:
+        if explain(config) is not None:
+            failed.setdefault(config.miner_id, {}).setdefault(config.reason or "", []).append(config)
     linked = sum(config.wallet_id is not None for config in active)
     state = OK if not failed else WARNING
     found = f"{linked} of {count(len(active), 'pool configuration')} are linked to {count(facts.wallets, 'wallet')}."
     yield Check(_WALLETS, title, state, found, None if not failed else "See the miners below.")
-    for config, why in failed[:MOST_SHOWN]:
-        name = clean_text(names[config.miner_id], 64)
-        yield Check(_WALLETS, f"Why is {name} linked to no wallet?", WARNING, why.sentence, why.remedy, config.miner_id)
+    for miner_id, by_reason in islice(failed.items(), MOST_SHOWN):
+        title = f"Why is {clean_text(names[miner_id], 64)} linked to no wallet?"
+        for configs in by_reason.values():
+            why = explain_pools(configs)
+            assert why is not None
+            yield Check(_WALLETS, title, WARNING, why.sentence, why.remedy, miner_id)
+    if len(failed) > MOST_SHOWN:
+        yield Check(
+            _WALLETS,
+            "And the others without a wallet?",
+            WARNING,
+            f"{count(len(failed) - MOST_SHOWN, 'more miner has', 'more miners have')} pools of no tracked wallet.",
+            "The page Wallets lists the miners without a wallet, each with the reason.",
+        )
 
 
 def share_checks(facts: Facts) -> Iterator[Check]:
@@ -51,7 +67,7 @@ def share_checks(facts: Facts) -> Iterator[Check]:
         f" counters whose steps are logged as derived, {count(len(silent), 'miner tells', 'miners tell')} neither."
     )
     yield Check(_SHARES, "How are shares logged?", OK, found)
-    for record in silent[:MOST_SHOWN]:
+    for record in silent[:MOST_SHOWN]:  # the others are counted above
         yield Check(
             _SHARES,
             f"Why has {clean_text(record.name, 64)} no shares?",

@@ -99,6 +99,16 @@ class Matcher:
         working = {(_stored_url(pool.url), _stored_user(pool.user)) for pool in told if pool.active}
         return config.active and (not working or (config.pool_url, config.pool_user) in working)
 
+    def in_order(self, miner_id: int, configs: Iterable[MinerConfig]) -> list[MinerConfig]:
+        """A miner's configurations as it lists its pools; those that it has not told of last. From any thread."""
+        told = [(_stored_url(pool.url), _stored_user(pool.user)) for pool in self._told(miner_id)]
+
+        def place(config: MinerConfig) -> tuple[int, int]:
+            here = (config.pool_url, config.pool_user)
+            return (told.index(here) if here in told else len(told), config.id)
+
+        return sorted(configs, key=place)
+
     # --- when wallets or pools change ---
 
     def use(self, pools: PoolDirectory) -> None:

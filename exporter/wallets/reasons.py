@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -9,7 +10,7 @@ from exporter.store.rows import MinerConfig
 from exporter.text import clean_text
 from exporter.wallets.addresses import AddressError, read_address
 from exporter.wallets.currencies import COINS
-from exporter.wallets.pool_place import read_place
+from exporter.wallets.pool_place import read_place, without_user
 from exporter.wallets.pool_user import split_user
 
 
@@ -101,14 +102,36 @@ def explain(config: MinerConfig | str | None) -> Explanation | None:
     return Explanation(f"{found.sentence} {detail}", found.remedy) if detail else found
 
 
+def explain_pools(configs: Sequence[MinerConfig]) -> Explanation | None:
+    """Why several configurations of one miner, all with the same reason, have no wallet; names their pools.
+
+    None where there are none, or where the first of them has a wallet.
+    """
+    if not configs or explain(configs[0]) is None:
+        return None
+    reason = configs[0].reason or ""
+    found = _TEXTS.get(reason, _UNKNOWN)
+    faults = dict.fromkeys(_fault(config.pool_user) for config in configs if reason == Reason.ADDRESS_INVALID)
+    sentence = " ".join(filter(None, (found.sentence, *faults)))
+    if reason == Reason.NO_POOLS:
+        return Explanation(sentence, found.remedy)
+    places = dict.fromkeys(_shown(config) or "a pool that the miner does not name" for config in configs)
+    return Explanation(f"At {', '.join(places)}: {sentence}", found.remedy)
+
+
 def _detail(config: MinerConfig) -> str | None:
     if config.reason == Reason.ADDRESS_INVALID:
         return _fault(config.pool_user)
     if config.reason in (Reason.OTHER_POOL, Reason.POOL_NOT_RECOGNISED):
-        place = read_place(config.pool_url)
-        shown = place or clean_text(config.pool_url, 80)
+        shown = _shown(config)
         return f"The miner mines at {shown}." if shown else "The miner does not tell which one it is."
     return None
+
+
+def _shown(config: MinerConfig) -> str | None:
+    """The pool of a configuration; None where the miner does not tell it."""
+    place = read_place(config.pool_url)
+    return clean_text(without_user(config.pool_url), 80) if place is None else str(place)
 
 
 def _fault(pool_user: str | None) -> str:

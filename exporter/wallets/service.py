@@ -87,13 +87,15 @@ class WalletService:
         return self._directory.choices()
 
     def configs(self, miner_id: int) -> tuple[MinerConfig, ...]:
-        """A miner's configurations, active ones first, then the latest first."""
-        return tuple(sorted(self._db.miner_configs.of(miner_id), key=lambda one: (not one.active, -one.id)))
+        """A miner's configurations: active ones as the miner lists its pools, then those of before, latest first."""
+        configs = self._db.miner_configs.of(miner_id)
+        active = self.matcher.in_order(miner_id, (one for one in configs if one.active))
+        return (*active, *(one for one in reversed(configs) if not one.active))
 
     def _view(self, wallet: Wallet) -> WalletView:
         statistics, error = self.statistics.view(wallet.id)
         pool = self._directory.display_name(wallet.pool)
-        return WalletView(wallet, pool, statistics, error, self.linked(wallet.id))
+        return WalletView(wallet, pool, statistics, error, self.linked(wallet.id), self.statistics.asking(wallet.id))
 
     def _sources(self, wallet: Wallet) -> tuple[Source, ...]:
         configs = self._db.miner_configs.of_wallet(wallet.id)
@@ -119,7 +121,7 @@ class WalletService:
             wallet = self._db.wallets.update(wallet_id, **checked)
             if (wallet.currency, wallet.address) != (before.currency, before.address):
                 self._unlink(wallet_id, lambda config: not config.active)
-        if wallet != before:
+        if (wallet.currency, wallet.address, wallet.pool) != (before.currency, before.address, before.pool):
             self.statistics.forget(wallet_id)
         await self._matched()
         return wallet
@@ -156,7 +158,10 @@ class WalletService:
         return self.configs(miner_id)
 
     async def refresh(self, wallet_id: int) -> WalletView:
-        """Ask the wallet's pool now, where it was not asked within the last minute. Raises `UnknownError`."""
+        """Ask the wallet's pool now, where it was not asked within the last minute; see `StatisticsService.refresh`.
+
+        Raises `UnknownError`, also where the wallet is deleted meanwhile.
+        """
         await self.statistics.refresh(self._known(wallet_id))
         return self._view(self._known(wallet_id))
 

@@ -11,7 +11,7 @@ from exporter.store.rows import Wallet
 from exporter.text import clean_text
 from exporter.wallets.addresses import AddressError, read_address
 from exporter.wallets.directory import PoolDirectory
-from exporter.wallets.pool_place import PoolPlace, read_host
+from exporter.wallets.pool_place import PoolPlace, read_host, read_place
 
 FIELDS: Final = ("name", "address", "currency", "pool")
 _LONGEST_NAME: Final = 64
@@ -89,11 +89,12 @@ def _pool(fields: Mapping[str, Any], currency: str, pools: PoolDirectory) -> str
     if not written:
         return None
     adapter = pools.adapter(written)
-    found = None if adapter is not None else read_host(written)
-    place = PoolPlace(found[0], found[1]) if found is not None and found[1] is not None else None
+    place = None if adapter is not None else _place(written)
     if adapter is None and place is None:
         names = ", ".join(choice.name for choice in pools.choices())
-        raise FieldError(f"pool: must be one of {names}, or host:port as the miners have it, or empty for any", "pool")
+        raise FieldError(
+            f"pool: must be one of {names}, or host:port or a URL as the miners have it, or empty for any", "pool"
+        )
     known = pools.source_at(place) if place is not None else None
     if known is not None and not known.adapter.any_host:
         adapter = known.adapter
@@ -103,3 +104,11 @@ def _pool(fields: Mapping[str, Any], currency: str, pools: PoolDirectory) -> str
             f"pool: at {adapter.display_name} {mined} can be mined, not {currency}; choose another", "pool"
         )
     return adapter.name if adapter is not None else str(place)
+
+
+def _place(written: str) -> PoolPlace | None:
+    """The place of host:port, or of a URL as miners have it; its scheme says that no pool's name is meant."""
+    if "://" in written:
+        return read_place(written)
+    found = read_host(written)
+    return PoolPlace(found[0], found[1]) if found is not None and found[1] is not None else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from flask import Response
 from flask_openapi3.blueprint import APIBlueprint
@@ -11,10 +11,13 @@ from pydantic import BaseModel, Field, RootModel
 from exporter.engine.api.wallets import WalletView
 from exporter.engine.client import EngineApi
 from onboarding_ui.api.shapes import (
+    COUNTED,
+    CURRENCY,
     LOCATED,
     Answer,
     Body,
     Id,
+    ListQuery,
     Pairs,
     answers,
     blueprint,
@@ -22,7 +25,8 @@ from onboarding_ui.api.shapes import (
     found,
     made,
     nothing,
-    told_all,
+    part,
+    told_part,
 )
 
 
@@ -67,6 +71,7 @@ class WalletAnswer(Answer):
     statistics: StatisticsAnswer | None = Field(description="Null before the first answer and ten minutes after one.")
     error: str | None = Field(description="Why the pool was not read.")
     miners: list[int] = Field(description="Ids of the miners that mine to it.")
+    asking: bool = Field(description="Whether the pool is being asked now; what it says comes with a later answer.")
 
 
 class WalletList(RootModel[list[WalletAnswer]]):
@@ -95,7 +100,9 @@ class WalletAdd(Body):
 
     name: str = Field(min_length=1, max_length=64)
     address: str = Field(min_length=1, max_length=256, description="Checked by the rules of its currency.")
-    currency: str = Field(min_length=1, max_length=16, description="BTC, BCH, DGB, DOGE, LTC, NMC, XEC or OTHER.")
+    currency: Annotated[str, CURRENCY] = Field(
+        min_length=1, max_length=16, description="BTC, BCH, DGB, DOGE, LTC, NMC, XEC or OTHER."
+    )
     pool: str | None = Field(
         None, max_length=261, description="Name of a pool (/api/pools), or host:port; null for any."
     )
@@ -108,7 +115,7 @@ class WalletChange(Body):
 
     name: str = Field("", min_length=1, max_length=64)
     address: str = Field("", min_length=1, max_length=256)
-    currency: str = Field("", min_length=1, max_length=16)
+    currency: Annotated[str, CURRENCY] = Field("", min_length=1, max_length=16)
     pool: str | None = Field(None, max_length=261)
 
 
@@ -127,6 +134,7 @@ def wallet_json(view: WalletView) -> dict[str, Any]:
             "statistics": view.statistics,
             "error": view.error,
             "miners": view.miners,
+            "asking": view.asking,
         }
     )
     return answer.model_dump(mode="json")
@@ -139,10 +147,11 @@ def wallets_api(engine: EngineApi) -> APIBlueprint:
     def one(wallet_id: int) -> dict[str, Any]:
         return wallet_json(found(engine.wallets.get(wallet_id), "wallet", wallet_id))
 
-    @api.get("/wallets", summary="List wallets", responses=answers(WalletList))
-    def list_wallets() -> Response:
+    @api.get("/wallets", summary="List wallets", responses=answers(WalletList, headers=COUNTED))
+    def list_wallets(query: ListQuery) -> Response:
         """With the latest statistics of their pools."""
-        return made([wallet_json(view) for view in engine.wallets.all()])
+        views = engine.wallets.all()
+        return made([wallet_json(view) for view in part(views, query)], X_Total_Count=str(len(views)))
 
     @api.post(
         "/wallets",
@@ -173,12 +182,15 @@ def wallets_api(engine: EngineApi) -> APIBlueprint:
 
     @api.post("/wallets/<int:wallet_id>/refresh", summary="Ask the pool now", responses=answers(WalletAnswer))
     def refresh_wallet(path: WalletPath) -> Response:
-        """At most once a minute; sooner calls answer what is there."""
+        """At most once a minute; sooner calls answer what is there.
+
+        Waits two seconds at most; the answer of a slower pool comes later, and `asking` is true until then.
+        """
         return made(wallet_json(engine.wallets.refresh(path.wallet_id)))
 
-    @api.get("/pools", summary="List pools", responses=answers(PoolChoiceList))
-    def list_pools() -> Response:
+    @api.get("/pools", summary="List pools", responses=answers(PoolChoiceList, headers=COUNTED))
+    def list_pools(query: ListQuery) -> Response:
         """Pools that statistics can be had from."""
-        return told_all(PoolChoiceAnswer, engine.wallets.pools())
+        return told_part(PoolChoiceAnswer, engine.wallets.pools(), query)
 
     return api

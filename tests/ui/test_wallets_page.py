@@ -29,6 +29,12 @@ def card(markup, number):
     return markup.one(f"article[@data-key='wallet-{number}']")
 
 
+def test_a_share_logged_by_hand_keeps_its_difficulty(client, engine):
+    engine.shares.add(1, pool_name="Solo CKPool", difficulty=12.5)
+    first = page(client, "/wallets/1").one("section[@id='shares']").find(".//tbody/tr")
+    assert "12.5" in text_of(first).split()
+
+
 def view(*hashrates):
     return WalletView(Wallet(1, "w", "BTC", BTC_ADDRESS), None, PoolStatistics(hashrates), None, (1,))
 
@@ -145,6 +151,15 @@ def test_one_wallet_with_everything_about_it(client):
     edit = markup.one("form[@data-api='PATCH /api/wallets/1']")
     values = {field.get("name"): field.get("value") for field in edit.iter("input")}
     assert values == {"name": "Solo savings", "address": BTC_ADDRESS, "pool": "ckpool_btc"}
+
+
+@pytest.mark.parametrize("wallet_id", [1, 2])
+def test_a_pool_that_is_being_asked_is_said_to_be(client, engine, wallet_id):
+    assert "being asked" not in text_of(page(client, f"/wallets/{wallet_id}").one("main"))
+    engine.wallets.asking.add(wallet_id)
+    shown = text_of(page(client, f"/wallets/{wallet_id}").one("main"))
+    assert shown.count("is being asked now.") == 1
+    assert "has not answered yet" not in shown
 
 
 def test_linked_miners_show_what_they_do_now(client, engine):

@@ -35,6 +35,18 @@ def send(handler, body, status=200, **headers):
     handler.wfile.write(body)
 
 
+class Held:
+    """An answer that is kept back until `go` is set: the server accepts and says nothing."""
+
+    def __init__(self, document):
+        self.document = document
+        self.go = threading.Event()
+
+    def __call__(self, handler):
+        assert self.go.wait(60)
+        send(handler, json.dumps(self.document).encode())
+
+
 @contextlib.contextmanager
 def pool_server():
     """Yields a `PoolServer` with its `url`."""
@@ -58,6 +70,9 @@ def pool_server():
     try:
         yield pool
     finally:
+        for answer in pool.answers.values():
+            if isinstance(answer, Held):
+                answer.go.set()
         server.shutdown()
         server.server_close()
         thread.join()

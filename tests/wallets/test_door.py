@@ -15,8 +15,8 @@ from exporter.metrics.catalog_wallet import WALLET_METRICS, WalletCollector
 from exporter.metrics.page import PageStore
 from exporter.metrics.selfmetrics import SelfMetrics
 from tests.engine.bench import mac
-from tests.engine.doors.calls import ask, on_disk
-from tests.wallets.pool_server import pool_server
+from tests.engine.doors.calls import ask, on_disk, until
+from tests.wallets.pool_server import Held, pool_server
 from tests.wallets.rigs import OWN, SEGWIT, STRANGER, pool, run_rigs
 from tests.wallets.test_adapters import CKPOOL
 from tests.wallets.test_addresses import CASHADDR
@@ -69,6 +69,8 @@ def test_a_known_server_stands_for_its_pool(rigs):
         (("a", "", "OTHER"), "address", "is empty"),
         (("a", SEGWIT, "BTC", "nonsense"), "pool", "ckpool_btc, "),
         (("a", SEGWIT, "BTC", "pool.example"), "pool", "host:port"),
+        (("a", SEGWIT, "BTC", "stratum+tcp://pool.example:0"), "pool", "host:port or a URL"),
+        (("a", SEGWIT, "BTC", "stratum+tcp://"), "pool", "host:port or a URL"),
         (("a", SEGWIT, "BTC", 5), "pool", "text"),
         (("a", CASHADDR[0][1], "BCH", "public_pool"), "pool", "BTC can be mined, not BCH"),
     ],
@@ -122,6 +124,50 @@ def test_changes_are_checked_as_a_whole(rigs):
     rigs(story)
 
 
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("stratum+tcp://Pool.Example.com.:3333", "pool.example.com:3333"),
+        ("stratum+ssl://pool.example:443/", "pool.example:443"),
+        ("stratum+tcp://pool.example", "pool.example:3333"),
+        ("stratum+tcp://me:secret@pool.example:1", "pool.example:1"),
+        ("stratum+tcp://[2001:DB8:0::1]:3333", "[2001:db8::1]:3333"),
+        ("STRATUM+TCP://EUsolo.ckpool.org:3333", "ckpool_btc"),
+    ],
+)
+def test_a_pool_is_taken_as_miners_show_it(rigs, written, kept):
+    async def story(rigs):
+        wallet = await ask(rigs.door.add, "savings", SEGWIT, "BTC", f" {written} ")
+        assert wallet.pool == kept
+
+    rigs(story)
+
+
+def test_configurations_come_as_the_miner_lists_its_pools(rigs):
+    async def story(rigs):
+        await rigs.tell(1, pool(f"{SEGWIT}.first"), pool(f"{SEGWIT}.backup", OWN, active=False))
+        assert [one.worker_name for one in rigs.configs(1)] == ["first", "backup"]
+        # A new one before the one that was first: the order of their ids is not that of the miner.
+        await rigs.tell(1, pool(f"{SEGWIT}.new"), pool(f"{SEGWIT}.first"))
+        assert [(one.worker_name, one.active) for one in rigs.configs(1)] == [
+            ("new", True),
+            ("first", True),
+            ("backup", False),
+        ]
+
+    rigs(story)
+
+
+def test_configurations_of_a_miner_that_has_not_told_yet_keep_their_order(rigs):
+    async def story(rigs):
+        row = rigs.db.miners.insert(key="serial:off", driver="rig")
+        for worker in ("first", "backup"):
+            rigs.db.miner_configs.add(row.id, pool_url=OWN, pool_user=f"{SEGWIT}.{worker}", worker_name=worker)
+        assert [one.worker_name for one in rigs.door.configs(row.id)] == ["first", "backup"]
+
+    rigs(story)
+
+
 def test_configurations_come_active_ones_first_then_the_latest(rigs):
     async def story(rigs):
         for worker in ("a", "b", "c"):
@@ -142,6 +188,62 @@ def test_a_refresh_through_the_door(rigs):
             # The same wallet at another pool: nothing of the first one is shown for it.
             await ask(rigs.door.change, wallet.id, {"pool": "10.0.0.5:3333"})
             assert rigs.door.get(wallet.id).statistics is None
+
+        rigs(story, pools=Pools(hosts=(PoolHost("solo.ckpool.org", None, None, server.url),)))
+
+
+def test_refreshes_at_a_pool_that_says_nothing_hold_nobody_up(rigs, as_patient_as_it_is):
+    numbers = range(9)
+    with pool_server() as server:
+        held = server.answers[f"/users/{SEGWIT}"] = Held(CKPOOL)
+
+        async def story(rigs):
+            wallets = [
+                await ask(rigs.door.add, f"wallet {number}", SEGWIT, "BTC", f"10.0.0.5:{3000 + number}")
+                for number in numbers
+            ]
+            views = await asyncio.gather(*(ask(rigs.door.refresh, wallet.id) for wallet in wallets))
+            assert [(view.asking, view.statistics, view.error) for view in views] == [(True, None, None)] * len(views)
+            assert not held.go.is_set()
+            held.go.set()
+            await until(lambda: not any(view.asking for view in rigs.door.all()), "the end of the refreshes")
+            assert [view.statistics.workers_count for view in rigs.door.all()] == [2] * len(views)
+            # All of it is about one address at one server.
+            assert len(server.asked) == 1
+
+        rigs(story, pools=Pools(hosts=(PoolHost("10.0.0.5", None, "ckpool_generic", server.url),)))
+
+
+def test_another_name_costs_neither_figures_nor_requests(rigs):
+    with pool_server() as server:
+        server.answers[f"/users/{SEGWIT}"] = CKPOOL
+
+        async def story(rigs):
+            wallet = await ask(rigs.door.add, "savings", SEGWIT, "BTC", "ckpool_btc")
+            before = (await ask(rigs.door.refresh, wallet.id)).statistics
+            assert before is not None
+            for number in range(4):
+                await ask(rigs.door.change, wallet.id, {"name": f"savings {number}"})
+                assert rigs.door.get(wallet.id).statistics == before
+                await ask(rigs.door.refresh, wallet.id)
+            assert len(server.asked) == 1
+
+        rigs(story, pools=Pools(hosts=(PoolHost("solo.ckpool.org", None, None, server.url),)))
+
+
+def test_a_wallet_that_is_led_away_and_back_is_not_asked_about_again_at_once(rigs):
+    with pool_server() as server:
+        server.answers[f"/users/{SEGWIT}"] = CKPOOL
+
+        async def story(rigs):
+            wallet = await ask(rigs.door.add, "savings", SEGWIT, "BTC", "ckpool_btc")
+            first = (await ask(rigs.door.refresh, wallet.id)).statistics
+            for _ in range(3):
+                await ask(rigs.door.change, wallet.id, {"pool": "10.0.0.5:3333"})
+                assert rigs.door.get(wallet.id).statistics is None
+                await ask(rigs.door.change, wallet.id, {"pool": "ckpool_btc"})
+                assert (await ask(rigs.door.refresh, wallet.id)).statistics == first
+            assert len(server.asked) == 1
 
         rigs(story, pools=Pools(hosts=(PoolHost("solo.ckpool.org", None, None, server.url),)))
 

@@ -14,6 +14,7 @@ from exporter.store.rows import MinerConfig, Wallet
 from exporter.wallets.adapters.loader import load_adapters
 from exporter.wallets.directory import PoolDirectory
 from exporter.wallets.matching import REASONS, Match, WalletBook, explain, match
+from exporter.wallets.reasons import explain_pools
 from tests.wallets.test_addresses import CASHADDR
 
 SEGWIT = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"
@@ -178,6 +179,21 @@ def test_where_the_miner_mines_is_told_without_secrets():
     assert "10.0.0.5:3333" in explain(config).sentence
     assert "secret" not in explain(config).sentence
     assert "does not tell" in explain(dataclasses.replace(config, pool_url=None)).sentence
+
+
+def test_several_pools_are_explained_together():
+    configs = [
+        MinerConfig(number, 1, url, f"{SEGWIT}.rig", reason="other_pool")
+        for number, url in enumerate(["a.example:1", "me:secret@a..b", "stratum+tcp://A.example:1", None])
+    ]
+    found = explain_pools(configs)
+    assert (
+        found.sentence == f"At a.example:1, a..b, a pool that the miner does not name: {explain('other_pool').sentence}"
+    )
+    assert found.remedy == explain("other_pool").remedy
+    assert explain_pools([MinerConfig(1, 1, reason="no_pools")]) == explain("no_pools")
+    assert explain_pools([MinerConfig(1, 1, wallet_id=3)]) is None
+    assert explain_pools([]) is None
 
 
 def test_a_match_needs_no_explanation():

@@ -50,6 +50,7 @@ class WalletView:
         statistics: None before the first answer, ten minutes after the last one, or where switched off.
         error: why the last refresh failed, None after a success.
         miners: ids of the miners linked by an active configuration.
+        asking: whether the pool is being asked now.
     """
 
     wallet: Wallet
@@ -57,6 +58,7 @@ class WalletView:
     statistics: PoolStatistics | None
     error: str | None
     miners: tuple[int, ...]
+    asking: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +97,16 @@ class WalletsApi(Protocol):
         ...
 
     def refresh(self, wallet_id: int) -> WalletView:
-        """Ask the pool now, at most once a minute for each wallet; sooner calls give what is there."""
+        """Ask the pool now, at most once a minute for each wallet; sooner calls give what is there.
+
+        Waits two seconds at most; a pool that takes longer is asked on, and `asking` of the view is true.
+        """
         ...
 
     def pools(self) -> tuple[PoolChoice, ...]: ...
 
     def configs(self, miner_id: int) -> tuple[MinerConfig, ...]:
-        """The pool configurations seen on a miner, active ones first."""
+        """The pool configurations seen on a miner: active ones in the miner's order, then the latest first."""
         ...
 
     def link(self, miner_id: int, wallet_id: int | None) -> tuple[MinerConfig, ...]:
