@@ -141,7 +141,9 @@ def axis_words(bottom: float, top: float, unit: str, intervals: int = _INTERVALS
 
 
 def _time_words(seconds: float) -> tuple[str, ...]:
-    words = [f"−{duration(seconds * part / 4)}" for part in (4, 3, 2, 1)]
+    """Of the vertical places of a chart: all in the unit of the first, so that none is rounded to another place."""
+    count, unit = duration(seconds).split()
+    words = [f"−{float(count) * part / 4:g} {unit}" for part in (4, 3, 2, 1)]
     return (*words, "now")
 
 

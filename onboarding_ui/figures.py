@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import time
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
 from flask import Flask
 
+from exporter.text import make_and_model as joined
+
 _PREFIXES: Final = ("", "k", "M", "G", "T", "P", "E", "Z")
 UNKNOWN: Final = "–"
+_MOST_DECIMALS: Final = 12
 
 
 def scaled(value: float | None, unit: str, digits: int = 2) -> str:
@@ -22,6 +26,16 @@ def scaled(value: float | None, unit: str, digits: int = 2) -> str:
         prefix += 1
     sign = "-" if value < 0 else ""
     return f"{sign}{size:.{digits if prefix else 0}f} {_PREFIXES[prefix]}{unit}".rstrip()
+
+
+def difficulty(value: float | None) -> str:
+    """The difficulty of a share: "12.5", "0.0014", with a prefix from 1000 on; an en dash where it is unknown."""
+    if value is None or abs(value) >= 1000:
+        return scaled(value, "")
+    digits = 2
+    if 0 < abs(value) < 1:  # two digits that are not 0
+        digits = min(1 - math.floor(math.log10(abs(value))), _MOST_DECIMALS)
+    return f"{value:.{digits}f}".rstrip("0").rstrip(".")
 
 
 def plain(value: float | None, unit: str = "", digits: int = 0) -> str:
@@ -76,14 +90,14 @@ class Named(Protocol):
 
 def make_and_model(named: Named) -> str:
     """Make and model without saying the make twice ("Bitaxe Gamma 601")."""
-    make, model = named.make or "", named.model or ""
-    return model if model.lower().startswith(make.lower()) and model else f"{make} {model}".strip()
+    return joined(named.make, named.model)
 
 
 def register_filters(app: Flask) -> None:
     """Make the functions available in templates."""
     app.jinja_env.filters.update(
         scaled=scaled,
+        difficulty=difficulty,
         plain=plain,
         percent=percent,
         age=age,

@@ -17,6 +17,7 @@ from onboarding_ui.views.paging import asked_page, page_of
 from onboarding_ui.wallet_hints import WalletHint, wallet_hint
 
 _ON_A_PAGE: Final = 50
+_LONGEST_NAME: Final = 64
 #: The way of a board that nobody has named yet; `Mining` is what an onboarded one reaches.
 _WAY: Final = tuple(state.value for state in MILESTONES if state is not UsbState.MINING)
 
@@ -65,6 +66,11 @@ def to_name(record: MinerRecord) -> bool:
     return record.enabled and (not record.named or record.currency is None)
 
 
+def suggested_name(record: MinerRecord) -> str | None:
+    """What the field of a name holds at first: the name, or what the miner calls itself where that may be a name."""
+    return record.name if len(record.name) <= _LONGEST_NAME else None
+
+
 def devices_pages(engine: EngineApi) -> Blueprint:
     """The blueprint of the page."""
     pages = Blueprint("devices", __name__)
@@ -81,6 +87,7 @@ def devices_pages(engine: EngineApi) -> Blueprint:
             currencies=CURRENCIES,
             anything=bool(miners),
             usb_enabled=engine.program.settings().serial.enabled,
+            suggested_name=suggested_name,
             unnamed=page_of(unnamed, asked_page(), _ON_A_PAGE),
         )
 

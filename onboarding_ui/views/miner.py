@@ -65,11 +65,12 @@ def miner_pages(engine: EngineApi) -> Blueprint:
         record = record_of(engine, miner_id)
         reading = live_reading(record)
         accepted, rejected = shares(reading) if reading is not None else (None, None)
+        row = engine.miners.row(miner_id)
         configs, wallets = engine.wallets.configs(miner_id), engine.wallets.all()
         return render_template(
             "miner.html",
             record=record,
-            row=engine.miners.row(miner_id),
+            row=row,
             reading=reading,
             state=state_of(record, reading),
             offline=is_offline(record),
@@ -86,7 +87,8 @@ def miner_pages(engine: EngineApi) -> Blueprint:
             reasons={config.id: explain(config) for config in configs},
             wallets=wallets,
             wallet_choices=[(view.wallet.id, f"{view.wallet.name} ({view.wallet.currency})") for view in wallets],
-            labels=dict(record.labels),
+            own_labels=row.own_labels if row is not None else {},
+            configured_labels=row.labels if row is not None else {},
             currencies=CURRENCIES,
             label_names=GROUPS,
             control_enabled=engine.commands.enabled(),

@@ -19,7 +19,7 @@ def settings_pages(engine: EngineApi) -> Blueprint:
         drivers = engine.program.drivers()
         return render_template(
             "settings.html",
-            sections=setting_sections(engine.program.settings()),
+            sections=setting_sections(engine.program.settings(), engine.program.by_command_line()),
             config_file=engine.program.config_file(),
             loaded=[driver for driver in drivers if driver.error is None],
             rejected=[driver for driver in drivers if driver.error is not None],

@@ -40,11 +40,22 @@ def engine():
 
 
 @pytest.fixture
-def served(engine):
-    """The address of the web UI over `engine`, served as the program serves it."""
-    server = BoundedServer(
-        create_app(engine), what="the web UI", option="none", largest_body=LARGEST_BODY, too_large=TOO_LARGE
-    )
-    server.start("127.0.0.1", 0)
-    yield f"http://127.0.0.1:{server.port}"
-    server.stop()
+def serve():
+    """Serves applications as the program serves them: ``serve(app)`` returns the address."""
+    running = []
+
+    def start(app):
+        server = BoundedServer(app, what="the web UI", option="none", largest_body=LARGEST_BODY, too_large=TOO_LARGE)
+        server.start("127.0.0.1", 0)
+        running.append(server)
+        return f"http://127.0.0.1:{server.port}"
+
+    yield start
+    for server in running:
+        server.stop()
+
+
+@pytest.fixture
+def served(engine, serve):
+    """The address of the web UI over `engine`."""
+    return serve(create_app(engine))

@@ -16,6 +16,8 @@ PAGES = {
     "bulk": "/bulk/1",
     "audit": "/audit",
     "manage": "/miners/manage/9",
+    "manage-network": "/miners/manage/1",
+    "manage-unplugged": "/miners/manage/20",
     "models": "/models",
     "wallets": "/wallets",
     "wallet": "/wallets/1",

@@ -121,7 +121,7 @@ def test_the_ceiling_of_presets_is_kept_and_put_back_when_it_is_refused(running,
     page.route("**/api/models/**", lambda route: route.abort())
     ceiling.select_option("")
     expect(ceiling).to_have_value(wanted)
-    expect(page.locator("#messages")).to_contain_text("does not answer")
+    expect(page.locator("#messages")).to_contain_text("not known whether the change was made")
 
 
 def test_a_wallet_is_added_and_linked_by_hand(running, window):
@@ -226,7 +226,7 @@ def test_a_switch_is_put_back_when_the_server_refuses(running, window):
     page.unroute("**/api/miners/*")
     page.route("**/api/miners/*", lambda route: route.abort())
     switch.click()
-    expect(page.locator("#messages")).to_contain_text("does not answer")
+    expect(page.locator("#messages")).to_contain_text("not known whether the change was made")
     expect(switch).to_be_checked()
     assert api(program, f"miners/{miner['id']}")["managed"]
 

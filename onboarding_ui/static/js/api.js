@@ -1,5 +1,13 @@
 // Calls of the REST API.
 
+const READING = new Set(["GET", "HEAD"]);
+let ended = 0; // changes that were answered or lost
+
+/** How many changes have ended: a page that was asked for before one of them may show the state before it. */
+export function changesEnded() {
+  return ended;
+}
+
 /** A refused or failed call. `field` is the name of the field that is wrong, or null; `status` 0 where no answer came. */
 export class ApiError extends Error {
   constructor(message, field, status) {
@@ -18,6 +26,7 @@ export function parseCall(call) {
 /**
  * Call the API. `body` undefined sends none.
  * Resolves to {status, data, location}; data is null where the answer has no JSON. Rejects with ApiError.
+ * A change without an answer may have been made or not; the event "api:lost" says that the page should look.
  */
 export async function send(method, path, body, signal) {
   const headers = { Accept: "application/json" };
@@ -34,8 +43,9 @@ export async function send(method, path, body, signal) {
     });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new ApiError("Flockwatch does not answer. Is it running? Nothing was changed.", null, 0);
+    throw lost(method);
   }
+  if (!READING.has(method)) ended += 1;
   const data = await readJson(response);
   if (!response.ok) {
     const message = data?.error ?? `The server answered ${response.status} ${response.statusText}`.trim();
@@ -46,6 +56,17 @@ export async function send(method, path, body, signal) {
     );
   }
   return { status: response.status, data, location: response.headers.get("Location") };
+}
+
+function lost(method) {
+  if (READING.has(method)) return new ApiError("Flockwatch does not answer. Is it running?", null, 0);
+  ended += 1;
+  document.dispatchEvent(new CustomEvent("api:lost"));
+  return new ApiError(
+    "No answer came from Flockwatch. It is not known whether the change was made; look before you repeat it.",
+    null,
+    0,
+  );
 }
 
 async function readJson(response) {

@@ -172,6 +172,15 @@ function byWords(results, words) {
   return [...found];
 }
 
+/** How fast they are told. When the last one is nobody knows: each is under way until its effect was seen. */
+function paceOf(path, body, count) {
+  const apart = body.stagger_seconds ?? (path.endsWith("/restart") ? RESTART_STAGGER_SECONDS : 0);
+  const parts = [];
+  if (apart > 0 && count > 1) parts.push(`at least ${apart} s apart`);
+  if (count > body.parallel) parts.push(`at most ${body.parallel} at once`);
+  return parts.length ? `They are told ${parts.join(", ")}.` : null;
+}
+
 function showOutlook(path, body, question, results) {
   const able = results.filter((result) => result.state === "would send");
   const rest = results.filter((result) => result.state !== "would send");
@@ -182,10 +191,10 @@ function showOutlook(path, body, question, results) {
     ? question.replace("{n}", all)
     : "None of these miners can do that now.";
   const effects = byWords(able, (result) => result.effect ?? "").map(([words, names]) => item(words, names.length));
-  const pace = body.stagger_seconds ?? (path.endsWith("/restart") ? RESTART_STAGGER_SECONDS : 0);
-  if (pace > 0 && able.length > 1) {
+  const pace = paceOf(path, body, able.length);
+  if (pace) {
     const line = document.createElement("li");
-    line.textContent = `They are told ${pace} s apart: the last one after ${Math.round(pace * (able.length - 1))} s.`;
+    line.textContent = pace;
     effects.push(line);
   }
   outlook.querySelector("[data-effects]").replaceChildren(...effects);

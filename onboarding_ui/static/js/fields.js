@@ -39,13 +39,33 @@ export function setPath(target, name, value) {
   return target;
 }
 
-/** The named fields of a form as an object. */
-export function collect(form) {
+const isTick = (field) => field.type === "checkbox" || field.type === "radio";
+
+/** What a field holds: whether it is ticked, or its text. */
+export function held(field) {
+  return isTick(field) ? field.checked : field.value;
+}
+
+/** What it held when the page came, or was refreshed last. */
+export function heldAtFirst(field) {
+  if (isTick(field)) return field.defaultChecked;
+  if (!field.options) return field.defaultValue;
+  const options = [...field.options]; // a list without a choice shows its first one
+  return (options.find((option) => option.defaultSelected) ?? options[0])?.value ?? "";
+}
+
+/** Whether a person changed a field. data-suggested: what it came with is not stored yet, so it counts as changed. */
+export function changed(field) {
+  return field.hasAttribute("data-suggested") || held(field) !== heldAtFirst(field);
+}
+
+/** The named fields of a form as an object; `only` says which of them, all where it is left out. */
+export function collect(form, only = () => true) {
   const body = {};
   for (const field of form.elements) {
     if (!field.name || field.matches(":disabled") || field.type === "submit" || field.type === "button") continue;
     if (field.type === "radio" && !field.checked) continue;
-    setPath(body, field.name, valueOf(field));
+    if (only(field)) setPath(body, field.name, valueOf(field));
   }
   return body;
 }

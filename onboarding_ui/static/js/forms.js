@@ -1,11 +1,12 @@
 // <form data-api="POST /api/...">, <button data-api="...">, and buttons that open a dialog.
 //
 // data-done: where to go on success: a URL ({id} is taken from the answer), "reload", or "close" for the dialog around it.
-// data-send="query": the fields go into the query string, not into a JSON body.
+// data-send="query": the fields go into the query string, not into a JSON body. data-send="changes": only the fields
+// that a person changed are sent, so that what others changed meanwhile stays.
 // data-confirm: asked before; "{name}" in it stands for what the field of that name shows. data-effect: what will happen.
 import { ApiError, parseCall, send } from "./api.js";
 import { confirmed } from "./dialog.js";
-import { clearError, collect, fieldNamed, showError, shownIn } from "./fields.js";
+import { changed, clearError, collect, fieldNamed, showError, shownIn } from "./fields.js";
 import { announce, keep } from "./messages.js";
 import { refresh } from "./live.js";
 
@@ -44,9 +45,13 @@ async function submit(form, button) {
   for (const field of form.elements) clearError(field);
   let body;
   try {
-    body = collect(form);
+    body = form.dataset.send === "changes" ? collect(form, changed) : collect(form);
   } catch (error) {
     return announce(`The form cannot be sent: ${error.message}`, "bad");
+  }
+  if (form.dataset.send === "changes" && !Object.keys(body).length) {
+    announce("Nothing was changed here, so there is nothing to save.");
+    return refresh(); // others may have changed something
   }
   let target = path;
   if (form.dataset.send === "query") {
@@ -74,6 +79,7 @@ async function submit(form, button) {
 
 // What was sent is the stored value from now on; passwords leave the page.
 function settle(field) {
+  field.removeAttribute("data-suggested");
   if (field.type === "password") field.value = "";
   else if (field.type === "checkbox") field.defaultChecked = field.checked;
   else if ("defaultValue" in field) field.defaultValue = field.value;

@@ -1,8 +1,10 @@
 // <section id="x" data-live="10">: fetched anew every 10 s from the page's own URL and morphed in place.
+import { changesEnded } from "./api.js";
 import { morph } from "./morph.js";
 
 const PATIENCE_MS = 15000;
 const TICK_MS = 500;
+const TRIES = 3; // of a page that a change overtakes
 const due = new Map(); // id of a section -> time it is refreshed next
 let running = false;
 let lastGood = new Date();
@@ -38,10 +40,19 @@ export async function load(url) {
   return new DOMParser().parseFromString(await response.text(), "text/html");
 }
 
+// What was asked for before a change ended would show the old state again.
+async function loadSettled(url) {
+  for (let left = TRIES; ; left -= 1) {
+    const before = changesEnded();
+    const page = await load(url);
+    if (before === changesEnded() || left <= 1) return page;
+  }
+}
+
 async function update(chosen, url = location.href) {
   running = true;
   try {
-    const fresh = await load(url);
+    const fresh = await loadSettled(url);
     for (const section of chosen) {
       const next = fresh.getElementById(section.id);
       if (section.isConnected && next) morph(section, next);
@@ -89,6 +100,7 @@ function tick() {
 
 setInterval(tick, TICK_MS);
 document.addEventListener("visibilitychange", tick);
+document.addEventListener("api:lost", refresh);
 document.addEventListener("click", (event) => {
   const link = event.target.closest("a[data-swap]");
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;

@@ -1,6 +1,7 @@
 // Make a part of the page look like a newer one without replacing what stays: focus, typed text, checked boxes, opened
 // <details> and scroll positions survive. Children are matched by data-key or id, else by their place.
-// A subtree with data-keep is left alone.
+// A subtree with data-keep is left alone, and so is what waits for an answer and what is said to be wrong with a field.
+import { held, heldAtFirst } from "./fields.js";
 
 function keyOf(node) {
   return node.nodeType === Node.ELEMENT_NODE ? node.dataset?.key ?? (node.id || null) : null;
@@ -10,11 +11,12 @@ function alike(one, other) {
   return one.nodeType === other.nodeType && one.nodeName === other.nodeName && keyOf(one) === keyOf(other);
 }
 
+// What is sent as soon as it is changed: where it has the focus, nobody is half through with it.
+const AT_ONCE = "[type=checkbox], [type=radio], select[data-patch]";
+
 function edited(field) {
-  if (field === document.activeElement || field.getAttribute("aria-busy") === "true") return true;
-  if (field.type === "checkbox" || field.type === "radio") return field.checked !== field.defaultChecked;
-  if (field.options) return [...field.options].some((option) => option.selected !== option.defaultSelected);
-  return field.value !== field.defaultValue;
+  if (field === document.activeElement && !field.matches(AT_ONCE)) return true;
+  return held(field) !== heldAtFirst(field);
 }
 
 function attributes(from, to, skipped) {
@@ -26,6 +28,7 @@ function attributes(from, to, skipped) {
   }
 }
 
+const SENDERS = new Set(["BUTTON", "FORM", "INPUT", "SELECT", "TEXTAREA"]);
 const NONE = new Set();
 const OPEN = new Set(["open"]);
 const OF_FIELDS = new Set(["value", "checked", "aria-invalid", "aria-busy", "disabled"]);
@@ -50,8 +53,14 @@ function field(from, to) {
   }
 }
 
+// Sent, and not answered yet.
+function waits(control) {
+  return SENDERS.has(control.nodeName) && control.getAttribute("aria-busy") === "true";
+}
+
 function element(from, to) {
   if (from.hasAttribute("data-keep") || from.isEqualNode(to)) return;
+  if (waits(from) || from.classList.contains("field-error")) return;
   if (["INPUT", "SELECT", "TEXTAREA"].includes(from.nodeName)) return field(from, to);
   if (from.nodeName === "DIALOG") return; // what a person has open is theirs
   attributes(from, to, from.nodeName === "DETAILS" ? OPEN : NONE);

@@ -1,54 +1,60 @@
 // <input|select data-patch="/api/miners/5" data-field="managed">: changed at once, put back when the server refuses.
+// A field has one request under way at a time. What is chosen meanwhile waits for it, and only the newest choice is sent.
 import { ApiError, send } from "./api.js";
-import { clearError, setPath, showError, valueOf } from "./fields.js";
+import { clearError, held, heldAtFirst, setPath, showError, valueOf } from "./fields.js";
 import { announce } from "./messages.js";
 
-const confirmedValues = new WeakMap(); // what the server last agreed to
-const latest = new WeakMap(); // number of the newest change of a field
-
-function shown(field) {
-  return field.type === "checkbox" ? field.checked : field.value;
-}
-
-function original(field) {
-  if (confirmedValues.has(field)) return confirmedValues.get(field);
-  if (field.type === "checkbox") return field.defaultChecked;
-  if (field.options) return [...field.options].find((option) => option.defaultSelected)?.value ?? field.options[0]?.value;
-  return field.defaultValue;
-}
+const busy = new WeakSet(); // fields with a request under way
 
 function put(field, value) {
   if (field.type === "checkbox") field.checked = value;
   else field.value = value;
 }
 
-// The page's own idea of the value, so that a refresh does not take the field for edited.
+// The server has `value` now.
 function settle(field, value) {
-  confirmedValues.set(field, value);
+  const now = held(field);
   if (field.type === "checkbox") field.defaultChecked = value;
   else if (field.options) for (const option of field.options) option.defaultSelected = option.value === value;
   else field.defaultValue = value;
+  put(field, now); // a newer choice stays
 }
 
+/** Send what a field shows until the server has it, or refuses the newest. */
 async function change(field) {
-  const before = original(field);
-  const now = shown(field);
-  const number = (latest.get(field) ?? 0) + 1;
-  latest.set(field, number);
-  clearError(field);
+  if (busy.has(field)) return;
+  busy.add(field);
   field.setAttribute("aria-busy", "true");
   try {
+    let sent;
+    let known;
+    do {
+      sent = held(field);
+      clearError(field);
+      known = await sendOne(field, sent);
+    } while (held(field) !== sent && !(known && held(field) === heldAtFirst(field)));
+  } finally {
+    busy.delete(field);
+    field.removeAttribute("aria-busy");
+  }
+}
+
+/** Resolves to whether it is known what the server has now. */
+async function sendOne(field, value) {
+  try {
     const { data } = await send("PATCH", field.dataset.patch, setPath({}, field.dataset.field, valueOf(field)));
-    settle(field, now);
+    settle(field, value);
     field.dispatchEvent(new CustomEvent("api:done", { bubbles: true, detail: data }));
-    if (field.dataset.toast && latest.get(field) === number) announce(field.dataset.toast);
+    if (field.dataset.toast && held(field) === value) announce(field.dataset.toast);
+    return true;
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    if (latest.get(field) === number) put(field, confirmedValues.has(field) ? confirmedValues.get(field) : before);
+    const known = error.status !== 0;
+    if (held(field) !== value) return known; // there is a newer choice, and what comes of that one is told
+    put(field, heldAtFirst(field));
     if (field.type !== "checkbox" && error.field) showError(field, error.message);
-    announce(`Not changed: ${error.message}`, "bad");
-  } finally {
-    if (latest.get(field) === number) field.removeAttribute("aria-busy");
+    announce(known ? `Not changed: ${error.message}` : error.message, "bad");
+    return true; // the page looks for itself
   }
 }
 
@@ -60,7 +66,7 @@ document.addEventListener("keydown", (event) => {
   const field = event.target;
   if (!field.matches?.("input[data-patch]") || field.type === "checkbox") return;
   if (event.key === "Escape") {
-    put(field, original(field));
+    put(field, heldAtFirst(field));
     clearError(field);
   } else if (event.key === "Enter") {
     event.preventDefault();
