@@ -30,7 +30,7 @@ from exporter.drivers.loader import DriverSet, load_drivers
 from exporter.engine.api.caller import OUTSIDE_CALLERS
 from exporter.engine.api.wallets import PoolStatistics
 from exporter.engine.client import LoopEngineApi
-from exporter.engine.doors.program import Outside
+from exporter.engine.doors.program import Listening, Outside
 from exporter.engine.engine import Engine
 from exporter.engine.exchange import Exchange
 from exporter.engine.fleet import FleetSnapshot
@@ -93,6 +93,8 @@ class App:
         self._engine: EngineThread | None = None
         self._stop = threading.Event()
         self._reload_turn = threading.Lock()
+        #: Replaced whole, so that other threads may read.
+        self._listening: dict[str, Listening] = {}
         self._book = CredentialBook(environ, self._db)
         self._self_metrics = SelfMetrics()
         self._page = PageStore(self._render_options(self.settings), on_fault=self._self_metrics.exposition_fault)
@@ -123,9 +125,14 @@ class App:
             self._engine = engine
             engine.on_labels = self._show_labels
             engine.outside = Outside(
-                self._options.config_file, self.reload, self._started_with.drivers.path, self.reload_drivers
+                self._options.config_file,
+                self.reload,
+                self._started_with.drivers.path,
+                self.reload_drivers,
+                lambda: self._listening,
             )
             metrics.start(metrics_addr.host, metrics_addr.port)
+            self._listens("metrics.addr", metrics_addr.host, metrics.port, self._options.metrics_addr)
             stack.callback(metrics.stop)
             engine.start(self._handlers(engine))
             stack.callback(engine.stop)
@@ -147,6 +154,7 @@ class App:
                 threads=2 * OUTSIDE_CALLERS,
             )
             ui.start(ui_addr.host, ui_addr.port)
+            self._listens("http.addr", ui_addr.host, ui.port, self._options.ui_addr)
             stack.callback(ui.stop)
             gc.collect()
             settle()
@@ -160,8 +168,14 @@ class App:
             while not self._stop.wait(1.0):
                 if engine.failure is not None:
                     raise engine.failure
+                metrics.check()
+                ui.check()
             log.info("stopping")
         return 0
+
+    def _listens(self, key: str, host: str, port: int, option: Listen | None) -> None:
+        """Note where a listener is; `option` is what the command line says of it."""
+        self._listening = {**self._listening, key: Listening(Listen(host, port), option is not None)}
 
     def _catch_signals(self) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -391,9 +405,7 @@ class EngineThread:
         self._stop = asyncio.Event()
         wire = NetworkWire()
         exchange = Exchange(wire)
-        sessions = Sessions(
-            self._db, exchange, self._book.candidates, create_keys=self._settings.drivers.vnish_create_api_key
-        )
+        sessions = Sessions(self._db, exchange, self._book.candidates, create_keys=self._settings.creates_api_keys)
         engine = self._engine = Engine(
             self._settings, self._db, self._drivers, exchange, sessions, self._page, self._meter
         )

@@ -6,10 +6,11 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 from urllib.parse import urlsplit
 
-from exporter.discovery.networks import PRIVATE_RANGES
+from exporter.discovery.networks import METADATA_IPV4, PRIVATE_RANGES
 from exporter.wallets.pool_place import read_host
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -63,13 +64,20 @@ def parse_listen(text: str) -> Listen:
     return Listen(host, port)
 
 
-#: Where cloud providers answer with secrets of the host: link-local, and never a miner.
-_METADATA: Final = frozenset(map(ipaddress.ip_address, ("169.254.169.254", "fd00:ec2::254")))
+#: As `METADATA_IPV4`: AWS, AWS for containers, Google.
+_METADATA_IPV6: Final = frozenset(map(ipaddress.IPv6Address, ("fd00:ec2::254", "fd00:ec2::23", "fd20:ce::254")))
+
+
+def is_metadata(address: IpAddress) -> bool:
+    """Whether a cloud's metadata service is at `address`, where hosts read secrets of theirs."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return address in METADATA_IPV4
+    return address in _METADATA_IPV6 or address.ipv4_mapped in METADATA_IPV4
 
 
 def is_local(address: IpAddress) -> bool:
     """Whether `address` is private, loopback, link-local or shared (100.64.0.0/10); not a cloud's metadata service."""
-    if address in _METADATA:
+    if is_metadata(address):
         return False
     if isinstance(address, ipaddress.IPv4Address):
         return any(address in network for network in LOCAL_IPV4)
@@ -81,6 +89,8 @@ def parse_network(text: str, *, allow_public: bool = False, allow_large: bool = 
     network = _network(text)
     if any(network.overlaps(nowhere) for nowhere in _NO_HOSTS):
         raise ValueError("holds addresses that no host can have (0.0.0.0/8, multicast or reserved)")
+    if all(address in METADATA_IPV4 for address in islice(network, len(METADATA_IPV4) + 1)):
+        raise ValueError("is the metadata service of cloud hosts, where no miner is")
     if not allow_public and not any(network.subnet_of(local) for local in LOCAL_IPV4):
         raise ValueError(
             "is not within private, loopback or link-local ranges;"
@@ -129,7 +139,7 @@ def parse_host(text: str, *, allow_public: bool = False) -> str:
         nowhere = address.is_multicast or address.is_unspecified
     if nowhere:
         raise ValueError("is an address that no host can have")
-    if address in _METADATA:
+    if is_metadata(address):
         raise ValueError("is the metadata service of cloud hosts, not a miner")
     if not allow_public and not is_local(address):
         raise ValueError(

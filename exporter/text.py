@@ -26,6 +26,12 @@ def clean_text(value: Any, limit: int = MAX_LABEL_LENGTH) -> str | None:
     return kept or None
 
 
+def make_and_model(make: str | None, model: str | None) -> str:
+    """Make and model without saying the make twice ("Bitaxe Gamma 601"); empty where neither is known."""
+    make, model = make or "", model or ""
+    return model if model.lower().startswith(make.lower()) and model else f"{make} {model}".strip()
+
+
 def normal_mac(value: Any) -> str | None:
     """Return a MAC address as ``aa:bb:cc:dd:ee:ff``, or None where `value` is none that can identify a device.
 

@@ -242,6 +242,10 @@ class MetricsListener:
     def port(self) -> int:
         return self._server.port
 
+    def check(self) -> None:
+        """Raise `FlockwatchError` where it has stopped by itself."""
+        self._server.check()
+
     def stop(self) -> None:
         self._server.stop()
 

@@ -20,12 +20,13 @@ _STATES: Final = {
     "waiting": ("Waiting", "off"),
     "not offered": ("Not offered", "warn"),
     "not allowed": ("Not allowed", "warn"),
+    "not sent": ("Not sent", "warn"),
     "would send": ("Possible", "ok"),
     "finished": ("Finished", "ok"),
 }
 #: For people's eyes first: what went wrong, what is under way, what went well.
 _ORDER: Final = (
-    "failed", "refused", "unconfirmed", "interrupted", "not allowed", "not offered", "cancelled",
+    "failed", "refused", "unconfirmed", "interrupted", "not sent", "not allowed", "not offered", "cancelled",
     "running", "waiting", "confirmed", "would send",
 )  # fmt: skip
 
@@ -118,6 +119,7 @@ _SEEN: Final[Mapping[str, tuple[str, Callable[[Any], str]]]] = {
     "pool": ("Pool", str),
     "pool_user": ("Pool user", str),
     "uptime": ("Uptime", duration),
+    "mining_uptime": ("Time of mining", duration),
 }
 
 

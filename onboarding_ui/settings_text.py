@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from typing import Any
 
 from exporter.config import FixedMiner, Listen, Settings, Subnet
@@ -11,11 +12,15 @@ from exporter.config import FixedMiner, Listen, Settings, Subnet
 
 @dataclass(frozen=True, slots=True)
 class SettingLine:
-    """One key of targets.yml and its value as text; `default` where an empty file would give the same."""
+    """One key of targets.yml and its value as text.
+
+    `default` where an empty file would give the same; `command_line` where an option of the command line gives it.
+    """
 
     key: str
     value: str
     default: bool
+    command_line: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +31,23 @@ class SettingSection:
     lines: tuple[SettingLine, ...]
 
 
-def setting_sections(settings: Settings) -> tuple[SettingSection, ...]:
-    """All keys by section, in the order of targets.yml; a section within a section gives keys with a dot."""
+def setting_sections(settings: Settings, by_command_line: Collection[str] = ()) -> tuple[SettingSection, ...]:
+    """All keys by section, in the order of targets.yml; a section within a section gives keys with a dot.
+
+    Args:
+        by_command_line: keys with their section, such as "http.addr", whose values an option gives.
+    """
     usual = Settings()
     return tuple(
-        SettingSection(field.name, _lines("", getattr(settings, field.name), getattr(usual, field.name)))
+        SettingSection(
+            field.name,
+            tuple(
+                replace(line, default=False, command_line=True)
+                if f"{field.name}.{line.key}" in by_command_line
+                else line
+                for line in _lines("", getattr(settings, field.name), getattr(usual, field.name))
+            ),
+        )
         for field in dataclasses.fields(settings)
     )
 

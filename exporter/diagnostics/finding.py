@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from exporter.diagnostics.facts import Facts, LastScan
 from exporter.diagnostics.words import OK, PROBLEM, UNKNOWN, WARNING, ago, count, watched
 from exporter.discovery.networks import SearchNetwork
 from exporter.engine.api.program import Check
+from exporter.engine.fleet import SeenHost
+from exporter.text import make_and_model
 
 _GROUP: Final = "discovery"
 #: Cycles that may be missing before the last one counts as late.
 _LATE_CYCLES: Final = 3
+#: Hosts without a driver that are shown one by one.
+MOST_SEEN: Final = 20
 
 
 def discovery_checks(facts: Facts) -> Iterator[Check]:
@@ -23,14 +27,28 @@ def discovery_checks(facts: Facts) -> Iterator[Check]:
         yield _network(facts, network)
     yield _last_scan(facts)
     yield _sweep(facts)
-    for host in facts.snapshot.seen:
-        name = " ".join(part for part in (host.make, host.model, host.firmware) if part) or "a miner"
+    yield from _without_driver(facts.snapshot.seen)
+
+
+def _without_driver(seen: Sequence[SeenHost]) -> Iterator[Check]:
+    for host in seen[:MOST_SEEN]:
+        name = make_and_model(host.make, host.model) or "a miner"
+        firmware = f" ({host.firmware})" if host.firmware else ""
         yield Check(
             _GROUP,
             f"Can the miner at {host.address} be read?",
             WARNING,
-            f"It answers as {name}, and there is no driver for it.",
+            f"It answers as {name}{firmware}, and there is no driver for it.",
             "Send the folder that `flockwatch record` makes of it with a request for a driver, or write one.",
+        )
+    if len(seen) > MOST_SEEN:
+        yield Check(
+            _GROUP,
+            "And the others without a driver?",
+            WARNING,
+            f"{count(len(seen) - MOST_SEEN, 'more host answers', 'more hosts answer')} as a miner that no driver can"
+            " read.",
+            "So many at once are mostly of one kind: one driver reads them all.",
         )
 
 

@@ -20,6 +20,13 @@ _VIRTUAL_PREFIXES: Final = (
 )  # fmt: skip
 _LARGEST_AUTO_PREFIX: Final = 24
 
+#: Where cloud providers answer hosts with secrets of theirs: AWS, Google, Azure and others; AWS for containers;
+#: Alibaba. All lie in ranges that are private, and none is ever a miner.
+METADATA_IPV4: Final = frozenset(
+    ipaddress.IPv4Address(text) for text in ("169.254.169.254", "169.254.170.2", "169.254.170.23", "100.100.100.200")
+)
+_NEVER: Final = frozenset(map(int, METADATA_IPV4))
+
 
 @dataclass(frozen=True, slots=True)
 class Interface:
@@ -38,11 +45,19 @@ class SearchNetwork:
     interface: Interface | None = None
 
     def hosts(self) -> Iterator[str]:
-        """The host addresses: without network and broadcast address, except in a /31 and a /32."""
+        """The host addresses: without network and broadcast address, except in a /31 and a /32; never a cloud's
+        metadata service."""
+        return (str(ipaddress.IPv4Address(value)) for value in self._range() if value not in _NEVER)
+
+    @property
+    def host_count(self) -> int:
+        """How many addresses `hosts` gives."""
+        numbers = self._range()
+        return len(numbers) - sum(value in numbers for value in _NEVER)
+
+    def _range(self) -> range:
         first, last = int(self.network.network_address), int(self.network.broadcast_address)
-        if self.network.prefixlen < 31:
-            first, last = first + 1, last - 1
-        return (str(ipaddress.IPv4Address(value)) for value in range(first, last + 1))
+        return range(first, last + 1) if self.network.prefixlen >= 31 else range(first + 1, last)
 
     def covers(self, address: str) -> bool:
         try:
@@ -110,10 +125,11 @@ def search_networks(
     subnets: Iterable[tuple[ipaddress.IPv4Network | None, tuple[tuple[str, str], ...]]],
     interfaces: tuple[Interface, ...],
 ) -> tuple[SearchNetwork, ...]:
-    """The networks to search for (network or None for "auto", labels) pairs, each once, in order."""
+    """The networks to search for (network or None for "auto", labels) pairs, each once, in order; without those in
+    which no address may be asked."""
     result: dict[ipaddress.IPv4Network, SearchNetwork] = {}
     for subnet, labels in subnets:
         for network in (subnet,) if subnet is not None else auto_networks(interfaces):
             if network not in result:
                 result[network] = SearchNetwork(network, labels, on_link_interface(network, interfaces))
-    return tuple(result.values())
+    return tuple(network for network in result.values() if network.host_count)

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Iterable
 from typing import Any, Final
 
-from exporter.config_values import is_local, parse_host
+from exporter.config_values import is_local, is_metadata, parse_host
 from exporter.errors import FieldError
 
 log = logging.getLogger(__name__)
@@ -55,6 +55,8 @@ async def miner_address(text: str, *, allow_public: bool) -> str:
     found = sorted((ipaddress.ip_address(address) for address in await addresses_of(host)), key=_order)
     if not found:
         raise FieldError(f"{_FIELD}: the host name {host} is not known; write the miner's IP address", _FIELD)
+    if any(map(is_metadata, found)):
+        raise FieldError(f"{_FIELD}: the host name {host} leads to the metadata service of cloud hosts", _FIELD)
     if not allow_public and not all(is_local(address) for address in found):
         raise FieldError(
             f"{_FIELD}: the host name {host} leads to a public address; miners are expected in private ranges"

@@ -35,6 +35,9 @@ log = logging.getLogger(__name__)
 #: A host that is no miner is asked again after this long; one that failed its probes for now, sooner.
 STRANGER_SECONDS: Final = 900.0
 UNSURE_SECONDS: Final = 60.0
+#: A host of a family without a driver is listed this long after it answered last, or until two cycles later. Those in
+#: the configured networks are asked again before that; others only when a person has them searched again.
+SEEN_SECONDS: Final = 3600.0
 #: Where a miner was seen that long ago, strangers are asked again in every cycle: it may be starting.
 _MISSED_SECONDS: Final = 3600.0
 #: Cycles in a row that a nameless find at the place of a missed miner is doubted.
@@ -213,10 +216,12 @@ class Discovery:
         }
 
     def _prune_seen(self, covered: tuple[SearchNetwork, ...], skip: frozenset[str], found: set[str]) -> None:
-        """Hosts of families without a driver are listed while they answer, or are left alone."""
-        for address in tuple(self.seen):
+        """Hosts of families without a driver are listed while they answer, or are left alone, and never for long."""
+        longest = max(SEEN_SECONDS, 2 * self._settings.intervals.discovery_seconds + STRANGER_SECONDS)
+        since = time.time() - longest
+        for address, host in tuple(self.seen.items()):
             asked = address not in skip and any(network.covers(address) for network in covered)
-            if (asked and address not in found) or self._flock.at(address):
+            if (asked and address not in found) or host.seen_at < since or self._flock.at(address):
                 del self.seen[address]
 
     def _alone(self, now: float) -> set[str]:

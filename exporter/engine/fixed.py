@@ -17,6 +17,7 @@ from exporter.engine.addresses import addresses_of, is_literal
 from exporter.engine.exchange import Endpoint
 from exporter.engine.flock import Flock
 from exporter.engine.miner import Miner
+from exporter.engine.names import shown_name
 from exporter.engine.registry import Found, Taken, match
 from exporter.engine.search import Searcher
 from exporter.errors import FieldError, TakenError
@@ -101,7 +102,7 @@ class FixedMiners:
             row = match(self._db, found)
             miner = None if row is None else self._flock.get(row.id)
             if miner is None or taken is Taken.ELSEWHERE or miner.row.address != entry.address:
-                whose = "another miner's" if miner is None else f"that of {miner.row.name or miner.row.key} already"
+                whose = "another miner's" if miner is None else f"that of {shown_name(miner.row)} already"
                 raise TakenError(f"ip_address: the MAC of the device at {entry.address} is {whose}", "ip_address")
             self._added.add(entry)
             self._take_entries()
@@ -119,7 +120,7 @@ class FixedMiners:
             row = miner.row
             if entry.port is None or not row.fixed or entry.port in (row.http_port, row.api_port):
                 raise TakenError(
-                    f"ip_address: {entry.address} is the address of {row.name or row.key} already", "ip_address"
+                    f"ip_address: {entry.address} is the address of {shown_name(row)} already", "ip_address"
                 )
 
     def forgotten(self, miner_id: int) -> None:

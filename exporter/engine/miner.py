@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 
 from exporter.engine.fleet import MinerRecord, UsbRecord
 from exporter.engine.merge import merge_identity
+from exporter.engine.names import display_name
 from exporter.engine.poll_state import PollState
 from exporter.engine.poller import Poller
 from exporter.errors import AuthError
-from exporter.model import Identity, Reading
+from exporter.model import Reading
 from exporter.model_usb import UsbState, UsbStatus, UsbView
 from exporter.store.rows import MinerRow
 from exporter.units import Seconds, UnixSeconds
@@ -51,20 +52,6 @@ def first_state(row: MinerRow, now: float) -> PollState:
         up=False if was_down else None,
         last_success=row.last_seen,
     )
-
-
-def display_name(row: MinerRow, identity: Identity) -> str:
-    """What to call a miner: a person's name for it, else its host name, else its model, told apart by the key's end.
-
-    A host name without a digit is the maker's default ("Antminer"), which every unit has.
-    """
-    if row.name:
-        return row.name
-    hostname = identity.hostname
-    tail = (row.last_address or row.key) if row.provisional else row.key.replace(":", "")[-4:]
-    if hostname and (any(character.isdigit() for character in hostname) or hostname.lower().endswith(tail)):
-        return hostname
-    return f"{hostname or identity.model or identity.make or row.driver} {tail}"
 
 
 def _unplugged(row: MinerRow) -> UsbRecord | None:

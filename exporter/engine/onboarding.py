@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from exporter.engine.names import shown_name
 from exporter.errors import FieldError, TakenError, UnknownError
 from exporter.model import Identity
 from exporter.store.database import Database
@@ -39,7 +40,7 @@ def onboard(
         FieldError: a field is missing or too long; the message names it.
     """
     wanted = checked_name(db, name)
-    checked_currency(currency)
+    mined = checked_currency(currency)
     chip = checked_note("chipset", chipset)
     notes = checked_note("location_notes", location_notes)
     device = db.unconfigured_devices.get(device_id)
@@ -48,9 +49,9 @@ def onboard(
     if db.miners.by_key(device.key) is not None:
         raise TakenError(f"the board {device.key} is in the flock already")
     if device.mac is not None and (other := db.miners.by_mac(device.mac)) is not None:
-        raise TakenError(f"the board's MAC {device.mac} is that of {other.name or other.key} already")
+        raise TakenError(f"the board's MAC {device.mac} is that of {shown_name(other)} already")
     with db.transaction():
-        row = db.miners.insert(**_copied(device), name=wanted, currency=currency, chipset=chip, location_notes=notes)
+        row = db.miners.insert(**_copied(device), name=wanted, currency=mined, chipset=chip, location_notes=notes)
         db.unconfigured_devices.delete(device_id)
     return row
 
@@ -85,26 +86,27 @@ def _copied(device: UnconfiguredDevice) -> dict[str, object]:
 
 
 def checked_currency(currency: str) -> str:
-    """One of `CURRENCIES`. Raises `FieldError`."""
-    if currency not in CURRENCIES:
+    """One of `CURRENCIES`, however it is written ("btc"). Raises `FieldError`."""
+    wanted = currency.strip().upper()
+    if wanted not in CURRENCIES:
         raise FieldError(
             f"currency: must be one of {', '.join(CURRENCIES)}, got {clean_text(currency, 20)!r}", "currency"
         )
-    return currency
+    return wanted
 
 
 def checked_name(db: Database, name: str, besides: int | None = None) -> str:
     """A miner's name as it will be kept; `besides` is the id of the miner that it is for.
 
     Raises:
-        TakenError: another miner is called so.
+        TakenError: another miner is called so, by a person or by what it is shown by while nobody named it.
         FieldError: it is empty, too long or not printable.
     """
     wanted = clean_text(name, _LONGEST_NAME + 1)
     if wanted is None or wanted != name.strip() or len(wanted) > _LONGEST_NAME:
         raise FieldError(f"name: must be 1 to {_LONGEST_NAME} printable characters", "name")
     folded = wanted.casefold()
-    if any(row.name is not None and row.name.casefold() == folded and row.id != besides for row in db.miners.all()):
+    if any(row.id != besides and shown_name(row).casefold() == folded for row in db.miners.all()):
         raise TakenError(f"name: another miner is called {wanted!r}", "name")
     return wanted
 

@@ -22,6 +22,7 @@ from onboarding_ui.api.miners import miners_api
 from onboarding_ui.api.models import models_api
 from onboarding_ui.api.one_miner import one_miner_api
 from onboarding_ui.api.program import program_api
+from onboarding_ui.api.queries import refuse_queries
 from onboarding_ui.api.scans import scans_api
 from onboarding_ui.api.shares import shares_api
 from onboarding_ui.api.wallets import wallets_api
@@ -53,6 +54,7 @@ def register_api(app: OpenAPI, engine: EngineApi) -> Document:
     def bodies() -> Response | None:
         return check_body() if in_api() else None
 
+    refuse_queries(app)
     for part in _PARTS:
         app.register_api(part(engine))
     document = Document(app)

@@ -15,17 +15,19 @@ from exporter.errors import ChangedError, FieldError
 from exporter.store.rows import Credential
 from exporter.store.secret import Secret
 from onboarding_ui.api.shapes import (
+    COUNTED,
     LARGEST_ID,
     Answer,
     Body,
     Id,
+    ListQuery,
     UnixTime,
     answers,
     blueprint,
     extras,
     made,
     nothing,
-    told_all,
+    told_part,
 )
 from onboarding_ui.auth.tokens import new_token
 
@@ -176,14 +178,14 @@ def access_api(engine: EngineApi) -> APIBlueprint:
         built_on_it = body.version is not None or any(entry.password is None for entry in body.credentials)
         return credentials_answer(engine.program.set_credentials(wanted, stored if built_on_it else None))
 
-    @api.get("/tokens", summary="List tokens", responses=answers(TokenList))
-    def list_tokens() -> Response:
+    @api.get("/tokens", summary="List tokens", responses=answers(TokenList, headers=COUNTED))
+    def list_tokens(query: ListQuery) -> Response:
         """Only hashes are kept, so no token is shown."""
         listed = [
             {name: getattr(one, name) for name in ("id", "name", "scope", "created_at", "expires_at")}
             for one in engine.access.tokens()
         ]
-        return told_all(TokenAnswer, listed)
+        return told_part(TokenAnswer, listed, query)
 
     @api.post(
         "/tokens",

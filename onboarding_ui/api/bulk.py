@@ -28,6 +28,8 @@ from onboarding_ui.api.shapes import LOCATED, answers, blueprint, found, told
 
 #: Miners that restart together pull the most current together, and are all missed by the pool at once.
 RESTART_STAGGER_SECONDS: Final = 2.0
+#: What tells some miners of a flock from the others.
+CRITERIA: Final = ("q", "status", "state", "driver", "managed", "label")
 #: Results that need no look by a person.
 _WELL: Final = frozenset({"confirmed", "running", "waiting", "would send"})
 
@@ -36,19 +38,28 @@ def chosen(engine: EngineApi, order: BulkOrder) -> tuple[int, ...]:
     """The ids of the miners that an order is for.
 
     Raises:
-        FieldError: it does not say to whom, or nobody fits.
+        FieldError: it does not say to whom (a filter without a criterion does not), or nobody fits.
     """
     given = [name for name in ("miners", "filter", "all") if getattr(order, name) is not None]
     if len(given) != 1:
         raise FieldError("miners: say to whom with exactly one of miners, filter and all", "miners")
     if order.miners is not None:
         return tuple(dict.fromkeys(order.miners))
+    if order.filter is not None and not _narrows(order.filter):
+        names = ", ".join(CRITERIA)
+        raise FieldError(f'filter: name at least one of {names}; every managed miner is "all": true', "filter")
     wanted = order.filter or MinersFilter.model_validate({"managed": True})
     query = MinersQuery(**wanted.model_dump())
     ids = tuple(record.id for record in selected(engine.snapshot().miners, query, time.monotonic()))
     if not ids:
         raise FieldError(f"{given[0]}: no miner fits", given[0])
     return ids
+
+
+def _narrows(wanted: MinersFilter) -> bool:
+    """Whether a filter has a criterion; without one it would mean the whole flock by mistake."""
+    values = (getattr(wanted, name) for name in CRITERIA)
+    return any(bool(value.strip()) if isinstance(value, str) else value not in (None, []) for value in values)
 
 
 def bulk_json(bulk: Bulk, results: str) -> dict[str, Any]:
@@ -108,7 +119,7 @@ def bulk_api(engine: EngineApi) -> APIBlueprint:
 
     @api.get("/bulk/<int:bulk_id>", summary="Show a command to many", responses=answers(BulkAnswer))
     def get_bulk(path: BulkPath, query: BulkQuery) -> Response:
-        """Each miner's result. The last twenty such commands are known, until the program stops."""
+        """Each miner's result. The last twenty such commands are known, also after a restart of the program."""
         bulk = found(engine.commands.bulk(path.bulk_id), "command to many miners", path.bulk_id)
         return told(BulkAnswer, bulk_json(bulk, query.results))
 

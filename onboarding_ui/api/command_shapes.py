@@ -78,7 +78,7 @@ class FanOrder(Body):
 
 
 class MinersFilter(Body):
-    """Which miners: as the query of GET /api/miners."""
+    """Which miners: as the query of GET /api/miners. At least one of q, status, state, driver, managed and label."""
 
     q: str | None = Field(None, max_length=128)
     status: Status | None = None
@@ -99,7 +99,12 @@ class BulkOrder(Body):
     filter: MinersFilter | None = None
     all: Literal[True] | None = Field(None, description="Every managed miner.")
     dry_run: bool = Field(False, description="Send nothing; tell for each miner what would happen.")
-    parallel: int = Field(10, ge=1, le=100, description="Commands under way at the same time at most.")
+    parallel: int = Field(
+        10,
+        ge=1,
+        le=100,
+        description="Commands under way at the same time at most; one is under way until its effect was seen.",
+    )
     stagger_seconds: float | None = Field(
         None,
         ge=0,
@@ -243,7 +248,9 @@ class BulkResultAnswer(Answer):
 
     miner_id: int
     name: str
-    state: _RunState | Literal["waiting", "not offered", "not allowed", "would send"]
+    state: _RunState | Literal["waiting", "not offered", "not allowed", "not sent", "would send"] = Field(
+        description="not sent: the program ended before its turn came."
+    )
     words: str | None
     effect: str | None
     command_id: int | None = Field(description="Of GET /api/commands; null where nothing was sent.")
@@ -257,7 +264,9 @@ class BulkAnswer(Answer):
     values: dict[str, Any]
     who: str
     dry_run: bool
-    state: Literal["running", "finished", "cancelled"]
+    state: Literal["running", "finished", "cancelled", "interrupted"] = Field(
+        description="interrupted: the program ended meanwhile; nothing more is sent."
+    )
     started_at: float
     ended_at: float | None
     miners: int = Field(description="How many there are in all.")

@@ -144,7 +144,9 @@ def _add_plain(api: APIBlueprint, send: _Sender) -> None:
 
     @api.post("/miners/<int:miner_id>/restart", summary="Restart a miner", responses=_begun())
     def restart_miner(path: MinerPath, query: WaitQuery) -> Response:
-        """Its whole control board, not only the mining. It is never sent twice."""
+        """Its whole control board, or its mining alone where that is what its firmware restarts (VNish, CGMiner):
+        `commands-offered` says which. It is never sent twice.
+        """
         return send(path.miner_id, Restart(), query)
 
     @api.post("/miners/<int:miner_id>/pause", summary="Stop mining", responses=_begun())

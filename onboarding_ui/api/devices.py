@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from flask import Response
 from flask_openapi3.blueprint import APIBlueprint
 from pydantic import BaseModel, Field, RootModel
 
 from exporter.engine.client import EngineApi
 from onboarding_ui.api.miner_shapes import MinerAnswer
-from onboarding_ui.api.shapes import LOCATED, Answer, Body, Id, answers, blueprint, extras, made, nothing, told_all
+from onboarding_ui.api.shapes import (
+    COUNTED,
+    CURRENCY,
+    LOCATED,
+    Answer,
+    Body,
+    Id,
+    ListQuery,
+    answers,
+    blueprint,
+    extras,
+    made,
+    nothing,
+    told_part,
+)
 from onboarding_ui.api.summary import one_miner_json
 
 
@@ -49,7 +65,9 @@ class DeviceNaming(Body):
     model_config = extras(example={"name": "kitchen", "currency": "BTC"})
 
     name: str = Field(min_length=1, max_length=64)
-    currency: str = Field(min_length=1, max_length=16, description="BTC, BCH, DGB, DOGE, LTC, NMC, XEC or OTHER.")
+    currency: Annotated[str, CURRENCY] = Field(
+        min_length=1, max_length=16, description="BTC, BCH, DGB, DOGE, LTC, NMC, XEC or OTHER."
+    )
     chipset: str | None = Field(None, max_length=256)
     location_notes: str | None = Field(None, max_length=256)
 
@@ -66,10 +84,10 @@ def devices_api(engine: EngineApi) -> APIBlueprint:
     """The blueprint."""
     api = blueprint("devices", "USB boards", "Boards on USB that wait to be named.")
 
-    @api.get("/unconfigured-devices", summary="List boards that wait", responses=answers(DeviceList))
-    def list_devices() -> Response:
+    @api.get("/unconfigured-devices", summary="List boards that wait", responses=answers(DeviceList, headers=COUNTED))
+    def list_devices(query: ListQuery) -> Response:
         """With what their boot dump told. Its secrets were taken out before it was kept."""
-        return told_all(DeviceAnswer, engine.devices.waiting())
+        return told_part(DeviceAnswer, engine.devices.waiting(), query)
 
     @api.post(
         "/unconfigured-devices/<int:device_id>/onboard",

@@ -18,8 +18,9 @@ from onboarding_ui.api.shapes import ErrorAnswer
 
 _DESCRIPTION: Final = """\
 All that the pages show and do. Hash rates are in H/s, powers in W, temperatures in °C, times in Unix seconds, shares of
-a whole from 0 to 1; null means unknown. Lists are arrays; where there may be more than one answer holds, `limit` and
-`offset` choose a part and the header `X-Total-Count` has the number of all. A change that was answered is on disk.
+a whole from 0 to 1; null means unknown. Lists are arrays: `limit` and `offset` choose a part, and the header
+`X-Total-Count` has the number of all. A name in the query that an operation does not know is refused. A change that was
+answered is on disk.
 
 Where a password or a token is set, send `Authorization: Bearer <token>`; a token comes from the page Settings, Access.
 """
@@ -35,8 +36,8 @@ _ERRORS: Final = {
     "422": "A field cannot be used; `field` names it, `error` says why and what to do.",
     "503": "The engine or the disk is not available now; asking again later may help.",
 }
-_ALWAYS: Final = ("401", "403", "503")
-_OF_WRITES: Final = ("400", "413", "415", "422")
+_ALWAYS: Final = ("400", "401", "403", "503")
+_OF_WRITES: Final = ("413", "415", "422")
 
 METHODS: Final = ("get", "post", "put", "patch", "delete")
 
@@ -96,7 +97,6 @@ def _complete(operation: dict[str, Any], method: str, *, has_id: bool) -> None:
     given = operation["responses"]
     codes = {*_ALWAYS, *(code for code in given if code >= "400" and code != "422")}
     codes |= {"404"} if has_id else set()
-    codes |= {"400"} if any(one["in"] == "query" for one in operation.get("parameters", ())) else set()
     codes |= set(_OF_WRITES) if method != "get" else set()
     good = {code: answer for code, answer in given.items() if code < "400"}
     operation["responses"] = good | {code: {"$ref": f"#/components/responses/{code}"} for code in sorted(codes)}

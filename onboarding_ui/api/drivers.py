@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, RootModel
 
 from exporter.engine.api.drivers import DriverChange
 from exporter.engine.client import EngineApi
-from onboarding_ui.api.shapes import COUNTED, Answer, Query, answers, blueprint, made, told_all
+from onboarding_ui.api.shapes import COUNTED, Answer, ListQuery, Query, answers, blueprint, made, told_all, told_part
 
 _FAULT: Final = "{what}, but the program cannot use it: {error}"
 
@@ -67,6 +67,7 @@ class ChangeAnswer(Answer):
     version: str | None
     sha256: str | None = Field(description="Of the file that is in place now.")
     kept: str | None = Field(description="The file that holds what was there before.")
+    kept_before: str | None = Field(description="The name that your file kept before that has now.")
     error: str | None = Field(description="Why it failed, or why the program cannot use what is in place.")
     message: str = Field(description="All of it in one sentence.")
 
@@ -90,7 +91,7 @@ def change_words(change: DriverChange) -> str:
 
 def change_json(change: DriverChange) -> dict[str, object]:
     """The document of `ChangeAnswer`."""
-    names = ("driver_type", "result", "version_before", "version", "sha256", "kept", "error")
+    names = ("driver_type", "result", "version_before", "version", "sha256", "kept", "kept_before", "error")
     values = {name: getattr(change, name) for name in names}
     return ChangeAnswer(**values, message=change_words(change)).model_dump(mode="json")
 
@@ -101,14 +102,14 @@ def drivers_api(engine: EngineApi) -> APIBlueprint:
     drivers = answers(DriverList, description="Drivers by type.", headers=COUNTED)
 
     @api.get("/miner-drivers", summary="List drivers", responses=drivers)
-    def list_drivers() -> Response:
+    def list_drivers(query: ListQuery) -> Response:
         """What serves, what the program brings, what was kept, and what was rejected; the files are looked at now."""
-        return told_all(DriverAnswer, engine.drivers.all())
+        return told_part(DriverAnswer, engine.drivers.all(), query)
 
     @api.get("/miner-drivers/check-updates", summary="Check for driver updates", responses=drivers)
-    def check_driver_updates() -> Response:
+    def check_driver_updates(query: ListQuery) -> Response:
         """Those drivers of which the program brings a newer one than the driver folder has."""
-        return told_all(DriverAnswer, [one for one in engine.drivers.all() if one.update_available])
+        return told_part(DriverAnswer, [one for one in engine.drivers.all() if one.update_available], query)
 
     @api.post("/miner-drivers/update/<name>", summary="Update a driver", responses=answers(ChangeAnswer))
     def update_driver(path: DriverPath, query: ShownQuery) -> Response:

@@ -47,6 +47,9 @@ _WORDS: Final = {
 #: Where people are to read something else.
 _WORDS_FOR_PEOPLE: Final = {404: "no page has this address; it may be an old link, or what it showed is gone"}
 
+#: When to ask again what was not available.
+_RETRY_SECONDS: Final = "5"
+
 _NO_BODY: Final = "a JSON object is needed as the body, with Content-Type: application/json"
 
 #: What pydantic found wrong, in our words; its own where none stand here.
@@ -119,9 +122,11 @@ def register_errors(app: Flask) -> None:
     @app.errorhandler(FlockwatchError)
     def ours(error: FlockwatchError) -> Response:
         status = status_of(error)
-        if in_api():
-            return error_answer(str(error), status, getattr(error, "field", None))
-        return error_page(str(error), status)
+        field = getattr(error, "field", None)
+        answer = error_answer(str(error), status, field) if in_api() else error_page(str(error), status)
+        if isinstance(error, UnavailableError):
+            answer.headers["Retry-After"] = _RETRY_SECONDS
+        return answer
 
     @app.errorhandler(HTTPException)
     def of_http(error: HTTPException) -> Response:

@@ -8,7 +8,17 @@ from pydantic import Field, RootModel
 
 from exporter.engine.client import EngineApi
 from onboarding_ui.api.miner_shapes import State
-from onboarding_ui.api.shapes import Answer, MinerPath, Query, UnixTime, answers, blueprint, told_all
+from onboarding_ui.api.shapes import (
+    COUNTED,
+    LARGEST_ID,
+    Answer,
+    MinerPath,
+    Query,
+    UnixTime,
+    answers,
+    blueprint,
+    told_all,
+)
 from onboarding_ui.api.summary import record_of
 
 
@@ -17,6 +27,7 @@ class StatusesQuery(Query):
 
     since: UnixTime | None = Field(None, description="Only what is newer.")
     limit: int = Field(1000, ge=1, le=5000, description="At most so many, the newest.")
+    offset: int = Field(0, ge=0, le=LARGEST_ID, description="Leave out so many of the newest.")
 
 
 class HistoryQuery(Query):
@@ -60,11 +71,15 @@ def history_api(engine: EngineApi) -> APIBlueprint:
     """The blueprint."""
     api = blueprint("history", "History", "What miners told lately.")
 
-    @api.get("/statuses/<int:miner_id>", summary="List a miner's last polls", responses=answers(StatusList))
+    @api.get(
+        "/statuses/<int:miner_id>", summary="List a miner's last polls", responses=answers(StatusList, headers=COUNTED)
+    )
     def list_statuses(path: MinerPath, query: StatusesQuery) -> Response:
         """Of a bounded ring in memory, oldest first; Prometheus keeps more."""
         record_of(engine, path.miner_id)
-        return told_all(StatusAnswer, engine.history.recent(path.miner_id, query.since, query.limit))
+        points = engine.history.recent(path.miner_id, query.since, None)
+        end = max(0, len(points) - query.offset)
+        return told_all(StatusAnswer, points[max(0, end - query.limit) : end], len(points))
 
     @api.get(
         "/miners/<int:miner_id>/history", summary="Show the lines of a miner's charts", responses=answers(SeriesList)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, RootModel
+from pydantic import BeforeValidator, ConfigDict, Field, RootModel, WithJsonSchema
 
-from onboarding_ui.api.shapes import Answer, Body, Id, Labels, Query, UnixTime, extras
+from onboarding_ui.api.shapes import CURRENCY, LARGEST_ID, Answer, Body, Id, Labels, Query, UnixTime, extras
 
 Status = Literal["online", "offline"]
 State = Literal["mining", "idle", "starting", "tuning", "curtailed", "fault", "unknown"]
@@ -19,6 +19,14 @@ Sort = Literal[
 
 _Note = Annotated[str, Field(max_length=256)]
 _LabelWanted = Annotated[str, Field(pattern="^[^:]+:", max_length=128)]
+#: Empty, as a form sends it, means none; the schema says so too, since the value is changed before it is checked.
+_WalletWanted = Annotated[
+    Id | None,
+    BeforeValidator(lambda given: None if given == "" else given),
+    WithJsonSchema(
+        {"anyOf": [{"type": "integer", "minimum": 1, "maximum": LARGEST_ID}, {"const": ""}, {"type": "null"}]}
+    ),
+]
 _LabelText = Annotated[str, Field(max_length=64)]
 
 
@@ -125,7 +133,7 @@ class MinerChange(Body):
     model_config = extras(example={"name": "garage 2", "managed": True, "labels": {"site": "home"}})
 
     name: str | None = Field(None, min_length=1, max_length=64, description="Null takes it away.")
-    currency: str | None = Field(None, max_length=16)
+    currency: Annotated[str | None, CURRENCY] = Field(None, max_length=16)
     managed: bool = Field(True, description="Whether it is polled.")
     enabled: bool = Field(True, description="False retires it.")
     chipset: _Note | None = None
@@ -160,7 +168,7 @@ class ConfigList(RootModel[list[ConfigAnswer]]):
 class LinkQuery(Query):
     """The wallet."""
 
-    wallet_id: Id | Literal[""] | None = Field(
+    wallet_id: _WalletWanted = Field(
         None,
         description="Without it, or empty, the wallet is found automatically again.",
         json_schema_extra={"example": 1},

@@ -46,7 +46,9 @@ def miners_api(engine: EngineApi) -> APIBlueprint:
 
     @api.patch("/miners/<int:miner_id>", summary="Change a miner", responses=answers(MinerAnswer, errors=(409,)))
     def change_miner(path: MinerPath, body: MinerChange) -> Response:
-        """Names are unique in the flock. `managed` false: listed, not polled; `enabled` false: retired and hidden."""
+        """Names are unique: 409 where another miner is shown by it, named or not. A miner that is found later shows the
+        name it tells of itself, whoever has it. `managed` false: listed, not polled; `enabled` false: retired and
+        hidden."""
         engine.miners.change(path.miner_id, body.model_dump(exclude_unset=True))
         return made(one_miner_json(engine, path.miner_id))
 

@@ -7,7 +7,7 @@ from flask_openapi3.blueprint import APIBlueprint
 from pydantic import BaseModel, Field, RootModel
 
 from exporter.engine.client import EngineApi
-from onboarding_ui.api.shapes import Answer, Body, answers, blueprint, extras, told, told_all
+from onboarding_ui.api.shapes import COUNTED, Answer, Body, ListQuery, answers, blueprint, extras, told, told_part
 
 
 class ModelPath(BaseModel):
@@ -17,13 +17,12 @@ class ModelPath(BaseModel):
 
 
 class PresetAnswer(Answer):
-    """A tuning preset; W and H/s."""
+    """A tuning preset; W and H/s. Which ones a miner has tuned is a fact of that miner: see its `commands-offered`."""
 
     name: str
     pretty: str | None
     power: float | None
     hashrate: float | None
-    tuned: bool | None = Field(description="Takes effect at once; others start a tuning run.")
     modified_psu_required: bool | None
 
 
@@ -57,10 +56,10 @@ def models_api(engine: EngineApi) -> APIBlueprint:
     """The blueprint."""
     api = blueprint("models", "Models", "Models of miners and their presets.")
 
-    @api.get("/models", summary="List models", responses=answers(ModelList))
-    def list_models() -> Response:
+    @api.get("/models", summary="List models", responses=answers(ModelList, headers=COUNTED))
+    def list_models(query: ListQuery) -> Response:
         """Models with their presets, by alias."""
-        return told_all(ModelAnswer, engine.models.all())
+        return told_part(ModelAnswer, engine.models.all(), query)
 
     @api.patch("/models/<alias>", summary="Set the highest preset", responses=answers(ModelAnswer))
     def change_model(path: ModelPath, body: ModelChange) -> Response:

@@ -26,7 +26,18 @@ from onboarding_ui.api.miner_shapes import (
     LinkQuery,
     RescanAnswer,
 )
-from onboarding_ui.api.shapes import LOCATED, MinerPath, UsbMinerPath, answers, blueprint, told, told_all
+from onboarding_ui.api.shapes import (
+    COUNTED,
+    LOCATED,
+    ListQuery,
+    MinerPath,
+    UsbMinerPath,
+    answers,
+    blueprint,
+    told,
+    told_all,
+    told_part,
+)
 from onboarding_ui.api.summary import hottest, live_reading, one_miner_json, record_of, shares
 
 log = logging.getLogger(__name__)
@@ -114,17 +125,19 @@ def one_miner_api(engine: EngineApi) -> APIBlueprint:
             return told(DetailsAnswer, document)
 
     @api.get(
-        "/miners/<int:miner_id>/configs", summary="List a miner's pool configurations", responses=answers(ConfigList)
+        "/miners/<int:miner_id>/configs",
+        summary="List a miner's pool configurations",
+        responses=answers(ConfigList, headers=COUNTED),
     )
-    def miner_configs(path: MinerPath) -> Response:
+    def miner_configs(path: MinerPath, query: ListQuery) -> Response:
         """Each with the wallet it is linked to, or why none was found. Active ones come first."""
         record_of(engine, path.miner_id)
-        return told_all(ConfigAnswer, engine.wallets.configs(path.miner_id))
+        return told_part(ConfigAnswer, engine.wallets.configs(path.miner_id), query)
 
     @api.post("/miners/<int:miner_id>/link-wallet", summary="Link a miner to a wallet", responses=answers(ConfigList))
     def link_wallet(path: MinerPath, query: LinkQuery) -> Response:
         """A link by hand stays; without a wallet the miner is matched automatically again."""
-        return told_all(ConfigAnswer, engine.wallets.link(path.miner_id, query.wallet_id or None))
+        return told_all(ConfigAnswer, engine.wallets.link(path.miner_id, query.wallet_id))
 
     @api.post("/miners/<int:miner_id>/rescan", summary="Ask a miner now", responses=answers(RescanAnswer))
     def rescan_miner(path: MinerPath) -> Response:
@@ -132,16 +145,22 @@ def one_miner_api(engine: EngineApi) -> APIBlueprint:
         return told(RescanAnswer, {"id": path.miner_id, "answered": engine.miners.rescan(path.miner_id)})
 
     @api.get(
-        "/miners/<int:miner_id>/exchanges", summary="List exchanges with a device", responses=answers(ExchangeList)
+        "/miners/<int:miner_id>/exchanges",
+        summary="List exchanges with a device",
+        responses=answers(ExchangeList, headers=COUNTED),
     )
-    def miner_exchanges(path: MinerPath) -> Response:
+    def miner_exchanges(path: MinerPath, query: ListQuery) -> Response:
         """Kept for ten minutes from the first time somebody asks. Secrets and wallets are taken out."""
-        return told_all(ExchangeAnswer, engine.miners.exchanges(path.miner_id))
+        return told_part(ExchangeAnswer, engine.miners.exchanges(path.miner_id), query)
 
-    @api.get("/miners/<int:miner_id>/commands", summary="List a miner's commands", responses=answers(CommandList))
-    def miner_commands(path: MinerPath) -> Response:
+    @api.get(
+        "/miners/<int:miner_id>/commands",
+        summary="List a miner's commands",
+        responses=answers(CommandList, headers=COUNTED),
+    )
+    def miner_commands(path: MinerPath, query: ListQuery) -> Response:
         """Commands for a miner on USB, oldest first."""
-        return told_all(CommandAnswer, engine.miners.commands(path.miner_id))
+        return told_part(CommandAnswer, engine.miners.commands(path.miner_id), query)
 
     @api.post(
         "/miner/<int:miner_id>/get_config",

@@ -12,7 +12,7 @@ from pydantic import Field, RootModel
 
 from exporter import __version__
 from exporter.engine.client import EngineApi
-from onboarding_ui.api.shapes import Answer, answers, blueprint, made, nothing, told, told_all
+from onboarding_ui.api.shapes import COUNTED, Answer, ListQuery, answers, blueprint, made, nothing, told, told_part
 
 _PLAIN: Final = (str, int, float, bool, type(None))
 
@@ -28,7 +28,10 @@ class SettingsAnswer(Answer):
     """The configuration that runs; it holds no secret."""
 
     file: str = Field(description="Where it is read from.")
-    settings: dict[str, Any] = Field(description="All keys, also those that the file leaves out.")
+    settings: dict[str, Any] = Field(
+        description="All keys, also those that the file leaves out; addresses are those that are listened on."
+    )
+    command_line: list[str] = Field(description='Keys that an option of the command line gives, such as "http.addr".')
 
 
 class CheckAnswer(Answer):
@@ -90,8 +93,14 @@ def program_api(engine: EngineApi) -> APIBlueprint:
 
     @api.get("/settings", summary="Show the configuration", responses=answers(SettingsAnswer))
     def get_settings() -> Response:
-        """What targets.yml and the environment say together."""
-        return made({"file": engine.program.config_file(), "settings": setting_json(engine.program.settings())})
+        """What targets.yml, the environment and the command line say together."""
+        program = engine.program
+        document = {
+            "file": program.config_file(),
+            "settings": setting_json(program.settings()),
+            "command_line": sorted(program.by_command_line()),
+        }
+        return made(document)
 
     @api.post("/settings/reload", summary="Read the configuration again", responses=answers(status=204))
     def reload_settings() -> Response:
@@ -100,13 +109,13 @@ def program_api(engine: EngineApi) -> APIBlueprint:
         engine.program.reload()
         return nothing()
 
-    @api.get("/diagnostics", summary="Run all live checks", responses=answers(CheckList))
-    def diagnostics() -> Response:
+    @api.get("/diagnostics", summary="Run all live checks", responses=answers(CheckList, headers=COUNTED))
+    def diagnostics(query: ListQuery) -> Response:
         """Why miners are not found, do not answer, do not match a wallet. Takes some seconds at most."""
-        return told_all(CheckAnswer, engine.program.checks())
+        return told_part(CheckAnswer, engine.program.checks(), query)
 
-    @api.get("/miner-types", summary="List types of miners", responses=answers(MinerTypeList))
-    def miner_types() -> Response:
+    @api.get("/miner-types", summary="List types of miners", responses=answers(MinerTypeList, headers=COUNTED))
+    def miner_types(query: ListQuery) -> Response:
         """One for each driver that is loaded; `miner_type` is what adding a miner takes."""
         drivers = [driver for driver in engine.program.drivers() if driver.error is None]
         listed = [
@@ -121,6 +130,6 @@ def program_api(engine: EngineApi) -> APIBlueprint:
             }
             for driver in drivers
         ]
-        return told_all(MinerTypeAnswer, listed)
+        return told_part(MinerTypeAnswer, listed, query)
 
     return api

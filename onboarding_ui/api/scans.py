@@ -10,7 +10,19 @@ from pydantic import BaseModel, Field, RootModel
 
 from exporter.engine.api.scans import Scan
 from exporter.engine.client import EngineApi
-from onboarding_ui.api.shapes import LOCATED, Answer, Id, Query, answers, blueprint, found, made
+from onboarding_ui.api.shapes import (
+    COUNTED,
+    LOCATED,
+    Answer,
+    Id,
+    ListQuery,
+    Query,
+    answers,
+    blueprint,
+    found,
+    made,
+    part,
+)
 
 
 class ScanQuery(Query):
@@ -74,10 +86,11 @@ def scans_api(engine: EngineApi) -> APIBlueprint:
         scan = engine.scans.start(query.network_cidr or None)
         return made(scan_json(scan), 202, Location=f"/api/miners/scan/{scan.id}")
 
-    @api.get("/miners/scan", summary="List scans", responses=answers(ScanList))
-    def list_scans() -> Response:
+    @api.get("/miners/scan", summary="List scans", responses=answers(ScanList, headers=COUNTED))
+    def list_scans(query: ListQuery) -> Response:
         """The last twenty, newest first."""
-        return made([scan_json(scan) for scan in engine.scans.all()])
+        scans = engine.scans.all()
+        return made([scan_json(scan) for scan in part(scans, query)], X_Total_Count=str(len(scans)))
 
     @api.get("/miners/scan/<int:scan_id>", summary="Show a scan", responses=answers(ScanAnswer))
     def get_scan(path: ScanPath) -> Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 from typing import Annotated, Any, Final, TypeVar, cast
 
 from flask import Response, jsonify
@@ -23,6 +24,8 @@ UnixTime = Annotated[float, Field(ge=0, le=1e11, allow_inf_nan=False)]
 #: Pairs of the model as an object of JSON.
 Pairs = Annotated[dict[str, float], BeforeValidator(lambda pairs: dict(pairs or ()))]
 Labels = Annotated[dict[str, str], BeforeValidator(dict)]
+#: Put to a currency: it may be written small.
+CURRENCY: Final = BeforeValidator(lambda value: value.strip().upper() if isinstance(value, str) else value)
 #: Put to a type of words: takes the members of the model's enumerations too.
 WORD: Final = BeforeValidator(lambda value: value.value if isinstance(value, enum.Enum) else value)
 
@@ -51,6 +54,12 @@ class PageQuery(Query):
     offset: int = Field(0, ge=0, le=LARGEST_ID, description="Leave out so many first.")
 
 
+class ListQuery(PageQuery):
+    """Which part of a list that is mostly short."""
+
+    limit: int = Field(LARGEST_PAGE, ge=1, le=LARGEST_PAGE, description="At most so many.")
+
+
 class Answer(BaseModel):
     """The body of an answer, made of a value of the engine's."""
 
@@ -77,6 +86,7 @@ class UsbMinerPath(BaseModel):
 
 
 AnswerType = TypeVar("AnswerType", bound=Answer)
+ItemType = TypeVar("ItemType")
 
 
 def told(model: type[AnswerType], value: Any, status: int = 200, **headers: str) -> Response:
@@ -88,6 +98,16 @@ def told_all(model: type[AnswerType], values: Any, total: int | None = None) -> 
     """Values as a list of the answer `model`, with the number of all that there are."""
     listed = [model.model_validate(value).model_dump(mode="json") for value in values]
     return made(listed, X_Total_Count=str(len(listed) if total is None else total))
+
+
+def told_part(model: type[AnswerType], values: Sequence[Any], query: PageQuery) -> Response:
+    """The part of a list that `query` asks for, with the number of all that there are."""
+    return told_all(model, part(values, query), len(values))
+
+
+def part(values: Sequence[ItemType], query: PageQuery) -> Sequence[ItemType]:
+    """The entries of a list that `query` asks for."""
+    return values[query.offset : query.offset + query.limit]
 
 
 def made(document: Any, status: int = 200, **headers: str) -> Response:

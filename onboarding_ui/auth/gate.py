@@ -26,7 +26,7 @@ class Mode(Enum):
     """What is asked for."""
 
     OPEN = "nothing: only this host can reach the page, and no password is set"
-    USERS = "a user of --web.config.file"
+    USERS = "a user of --web.config.file, or a token for the API"
     SIGN_IN = "the password or a token"
     SETUP = "the one-time link: there is no password yet"
 
@@ -52,10 +52,14 @@ class Gate:
     def has_password(self) -> bool:
         return self._access.password_hash() is not None
 
-    def caller(self, authorization: str | None, cookie: str | None) -> Caller | None:
-        """Who sends a request with these headers; None where that is nobody who may."""
+    def caller(self, authorization: str | None, cookie: str | None, *, signed_in: bool = False) -> Caller | None:
+        """Who sends a request with these headers; None where that is nobody who may.
+
+        Args:
+            signed_in: a user of ``--web.config.file`` has signed it.
+        """
         mode = self.mode
-        if mode is Mode.USERS:
+        if mode is Mode.USERS and signed_in:
             return _SIGNED_BEFORE
         scheme, _, token = (authorization or "").strip().partition(" ")
         if scheme.lower() == "bearer":
@@ -63,6 +67,8 @@ class Gate:
             return self._bearer(token.strip())
         if mode is Mode.OPEN:
             return _ANYBODY
+        if mode is Mode.USERS:
+            return None
         return _BROWSER if self.sessions.find(cookie) is not None else None
 
     def _bearer(self, token: str) -> Caller | None:

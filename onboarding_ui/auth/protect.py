@@ -22,6 +22,7 @@ from onboarding_ui.auth.origin import is_from_here
 from onboarding_ui.auth.pages import sign_in_pages
 from onboarding_ui.auth.sessions import COOKIE
 from onboarding_ui.auth.tokens import may
+from onboarding_ui.options import SIGNED_IN
 
 if TYPE_CHECKING:
     from onboarding_ui.options import UiOptions
@@ -80,7 +81,7 @@ def protect(app: Flask, engine: EngineApi, options: UiOptions) -> None:
             return refusal(403, _ELSEWHERE)
         if guard.gate.mode is Mode.OPEN and any(name in request.headers for name in _FORWARDED):
             return refusal(403, _PROXIED)
-        caller = None if _is_public() else guard.gate.caller(_authorization(), request.cookies.get(COOKIE))
+        caller = None if _is_public() else _caller(guard)
         set_caller(caller)
         if caller is None and not _is_public():
             return _ask_to_sign_in()
@@ -94,6 +95,11 @@ def protect(app: Flask, engine: EngineApi, options: UiOptions) -> None:
     @app.errorhandler(CSRFError)
     def old_form(_: CSRFError) -> Response:
         return refusal(400, _OLD_FORM)
+
+
+def _caller(guard: Guard) -> Caller | None:
+    signed_in = SIGNED_IN in request.environ
+    return guard.gate.caller(_authorization(), request.cookies.get(COOKIE), signed_in=signed_in)
 
 
 def _authorization() -> str | None:

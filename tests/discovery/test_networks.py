@@ -53,6 +53,27 @@ def test_a_slash_20_has_4094_hosts():
     assert sum(1 for _ in SearchNetwork(IPv4Network("10.0.0.0/20")).hosts()) == 4094
 
 
+@pytest.mark.parametrize(
+    ("network", "left_out", "number"),
+    [
+        ("169.254.169.0/24", "169.254.169.254", 253),
+        ("169.254.169.254/31", "169.254.169.254", 1),
+        ("100.100.100.0/24", "100.100.100.200", 253),
+        ("169.254.0.0/16", "169.254.170.2", 65531),
+        ("10.0.0.0/24", None, 254),
+    ],
+)
+def test_the_metadata_services_of_clouds_are_never_searched(network, left_out, number):
+    searched = SearchNetwork(IPv4Network(network))
+    hosts = list(searched.hosts())
+    assert left_out not in hosts
+    assert len(hosts) == searched.host_count == number
+
+
+def test_a_network_of_nothing_else_is_left_out():
+    assert search_networks([(IPv4Network("169.254.169.254/32"), ()), (IPv4Network("100.100.100.200/32"), ())], ()) == ()
+
+
 def test_on_link_is_what_overlaps_an_interface_but_never_loopback():
     interfaces = (interface("lo", "127.0.0.1/8"), interface("enp3s0", "10.1.0.5/22"))
     assert on_link_interface(IPv4Network("10.1.2.0/24"), interfaces) == interfaces[1]

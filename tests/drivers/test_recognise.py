@@ -57,7 +57,11 @@ def stats(**record):
         (rpc(version=version(Type="Antminer S19 Pro")), "Antminer"),
         # A stock Antminer whose devices carry a name that another maker uses.
         (rpc(version=version(Type="Antminer S19"), devs={"DEVS": [{"Name": "SM"}]}), "Antminer"),
-        (Answers({"rpc version": Answer(b"HTTP/1.1 400 Bad Request\r\n\r\n")}), "ePIC"),
+        (Answers({"rpc version": Answer(b"HTTP/1.1 404 Not Found\r\n\r\n<h1>PowerPlay-BM</h1>")}), "ePIC"),
+        # Anybody's web server on that port.
+        (Answers({"rpc version": Answer(b"HTTP/1.1 400 Bad Request\r\n\r\n")}), None),
+        (Answers({"rpc version": Answer(b"HTTP/1.0 400 Bad request version\r\nServer: SimpleHTTP/0.6\r\n\r\n")}), None),
+        (Answers({"rpc version": Answer(b"HTTP/1.1 400 Bad Request\r\nServer: nginx\r\n\r\nepicentre")}), None),
         (rpc(version=version(CGMiner="4.12.1")), None),
         (rpc(version={"STATUS": [{"STATUS": "E", "Msg": "Invalid command"}]}), None),
         (Answers({}), None),

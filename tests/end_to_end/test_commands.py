@@ -134,6 +134,27 @@ def test_a_reload_in_the_middle_of_a_command_does_not_disturb_it(flock):
     assert len(api.writes()) == 3
 
 
+def test_a_bulk_that_a_kill_cuts_off_is_told_of_and_not_gone_on_with(flock):
+    api = flock({"kind": "bitaxe", "model": "gamma-2.15", "count": 3}, count=3)
+    begun = api("POST", "/api/bulk/restart", 202, json={"all": True, "stagger_seconds": 600})
+    place = begun.headers["Location"]
+    wait_for(lambda: api("GET", place).json()["counts"].get("confirmed") == 1, "the first one", 90)
+    again = api("POST", "/api/bulk/restart", 202, json={"all": True, "dry_run": True, "stagger_seconds": 0})
+    looked = api.ended(again.headers["Location"])
+    assert looked["counts"] == {"would send": 1, "failed": 2}
+    api.program.stop(signal.SIGKILL)
+    api.program.start()
+    told = api("GET", place).json()
+    assert (told["state"], told["counts"]) == ("interrupted", {"confirmed": 1, "not sent": 2})
+    assert "nothing was sent to 2 of 3 miners" in api("GET", place.removeprefix("/api")).text
+    api.program.until_found(3, 120)
+    assert len(api.writes()) == 1
+    rest = [result["miner_id"] for result in told["results"] if result["state"] == "not sent"]
+    wait_for(lambda: all(one["status"] == "online" for one in api("GET", "/api/miners").json()), "the miners")
+    more = api("POST", "/api/bulk/restart", 202, json={"miners": rest, "stagger_seconds": 0})
+    assert api.ended(more.headers["Location"])["counts"] == {"confirmed": 2}
+
+
 def test_what_is_refused_what_stays_without_effect_and_what_goes_away(flock):
     api = flock(
         {"kind": "bitaxe", "model": "supra-2.4"}, {"kind": "bitaxe", "model": "gamma-2.15", "count": 2}, count=3

@@ -181,6 +181,24 @@ def test_a_family_without_a_driver_is_told():
     assert "Braiins S19" in check.found
 
 
+def test_a_family_without_a_driver_is_called_as_on_the_page():
+    twice = SeenHost("192.0.2.9", "IceRiver", "IceRiver KS3", "IceRiver", None, NOW)
+    assert "It answers as IceRiver KS3 (IceRiver)," in one(facts(seen=(twice,)), "192.0.2.9").found
+    nothing = SeenHost("192.0.2.9", None, None, None, None, NOW)
+    assert "It answers as a miner," in one(facts(seen=(nothing,)), "192.0.2.9").found
+
+
+def test_many_of_them_are_counted():
+    hosts = tuple(SeenHost(f"10.1.0.{number}", "IceRiver", None, None, None, NOW) for number in range(255))
+    checks = [check for check in run_checks(facts(seen=hosts)) if check.group == "discovery"]
+    told = [check for check in checks if check.title.startswith("Can the miner at")]
+    assert len(told) == 20
+    (rest,) = [check for check in checks if check.title == "And the others without a driver?"]
+    assert rest.state == "warning"
+    assert "235 more hosts" in rest.found
+    assert not [check for check in run_checks(facts(seen=hosts[:20])) if check.title == rest.title]
+
+
 # --- offline ---
 
 
@@ -293,6 +311,50 @@ def test_why_a_match_failed(reason):
     config = MinerConfig(1, 1, "stratum+tcp://pool.example:3333", "nobody.worker", reason=reason)
     check = one(facts(miner(), configs=(config,), wallets=1), "Why is miner 1 linked to no wallet?")
     assert (check.group, check.state, check.miner_id) == ("wallets", "warning", 1)
+
+
+def wallet_troubles(configs, *miners):
+    checks = run_checks(facts(*miners or (miner(),), configs=tuple(configs), wallets=1))
+    return [check for check in checks if check.group == "wallets" and check.state == "warning" and check.miner_id]
+
+
+def test_pools_that_fail_alike_are_one_check_that_names_them():
+    stranger = ("1BoatSLRHtKNngkdXEeobR76b53LETtpyT.rig", None, None)
+    configs = [
+        MinerConfig(1, 1, "stratum+tcp://A.example.:3333", *stranger, reason="other_address"),
+        MinerConfig(2, 1, "stratum+tcp://b.example:4444", *stranger, reason="other_address"),
+        MinerConfig(3, 1, None, *stranger, reason="other_address"),
+        MinerConfig(4, 1, "stratum+tcp://c.example:3333", None, reason="no_user"),
+    ]
+    alike, other = wallet_troubles(configs)
+    assert alike.found.startswith("At a.example:3333, b.example:4444, a pool that the miner does not name: The address")
+    assert other.found.startswith("At c.example:3333: The miner does not tell its pool user.")
+    assert "1Boat" not in alike.found + other.found
+
+
+def test_each_fault_of_an_address_is_told_once():
+    users = ("bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t5", "ltc1qw508d6qejxtdg4y5r3zarvary0c5xw7kgmn4n8")
+    urls = ("stratum+tcp://a.example:3333", "stratum+tcp://b.example:3333")
+    configs = [
+        MinerConfig(number, 1, url, user, reason="address_invalid")
+        for number, (url, user) in enumerate([(url, user) for url in urls for user in users], 1)
+    ]
+    (check,) = wallet_troubles(configs)
+    assert check.found.count("Read as one of Bitcoin") == check.found.count("Read as one of Litecoin") == 1
+
+
+def test_miners_beyond_those_that_are_shown_are_counted():
+    miners = [miner(number) for number in range(1, MOST_SHOWN + 4)]
+    configs = [
+        MinerConfig(2 * one.id + half, one.id, f"pool-{half}.example:3333", None, reason="no_user")
+        for half in (0, 1)
+        for one in miners
+    ]
+    assert len(wallet_troubles(configs, *miners)) == MOST_SHOWN
+    rest = one(facts(*miners, configs=tuple(configs), wallets=1), "And the others without a wallet?")
+    assert rest.found.startswith("3 more miners")
+    few = facts(*miners[:MOST_SHOWN], configs=tuple(configs), wallets=1)
+    assert not [check for check in run_checks(few) if check.title == rest.title]
 
 
 def test_matches_that_are_fine_and_configurations_of_the_past():

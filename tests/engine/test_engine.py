@@ -1,16 +1,18 @@
 """Discovery cycles: what is adopted, left alone, missed, fixed; the engine's life and its own metrics."""
 
 import asyncio
+import dataclasses
 import logging
 import threading
+import time
 from ipaddress import IPv4Network
 
 import pytest
 
-from exporter.config import FixedMiner, Subnet
+from exporter.config import FixedMiner, Intervals, Subnet
 from exporter.discovery.networks import SearchNetwork
 from exporter.drivers.api import Answer, Auth, HttpRequest, Identification, Specificity
-from exporter.engine.discover import STRANGER_SECONDS, UNSURE_SECONDS
+from exporter.engine.discover import SEEN_SECONDS, STRANGER_SECONDS, UNSURE_SECONDS
 from exporter.errors import ConnectionRefused, RequestTimeoutError, UsageError
 from exporter.model import Identity
 from tests.engine.bench import HALL, RigDriver, at, driver_set, mac, run
@@ -97,6 +99,41 @@ def test_a_family_without_a_driver_is_listed_until_it_is_gone(tmp_path, monkeypa
         assert bench.engine.snapshot().seen == ()
 
     run(tmp_path, monkeypatch, story)
+
+
+def test_what_a_scan_outside_the_configuration_saw_is_listed_for_a_while_only(tmp_path, monkeypatch):
+    elsewhere = (SearchNetwork(IPv4Network("198.51.100.0/28")),)
+
+    async def story(bench):
+        bench.hosts.put("198.51.100.3", family="toaster")
+        bench.hosts.put(at(5), family="toaster")
+        await bench.search(elsewhere, everything=True)
+        await bench.search()
+        seen = bench.engine.discovery.seen
+        assert list(seen) == ["198.51.100.3", at(5)]
+        for address in seen:
+            seen[address] = dataclasses.replace(seen[address], seen_at=time.time() - SEEN_SECONDS + 60)
+        await bench.search()
+        assert list(seen) == ["198.51.100.3", at(5)]
+        seen["198.51.100.3"] = dataclasses.replace(seen["198.51.100.3"], seen_at=time.time() - SEEN_SECONDS - 1)
+        await bench.search()
+        assert list(seen) == [at(5)]
+
+    run(tmp_path, monkeypatch, story, intervals=Intervals(discovery_seconds=30, status_seconds=3600))
+
+
+def test_a_network_that_is_searched_seldom_keeps_what_it_saw_until_the_next_time(tmp_path, monkeypatch):
+    day = Intervals(discovery_seconds=86400, status_seconds=3600)
+
+    async def story(bench):
+        bench.hosts.put(at(5), family="toaster")
+        await bench.search()
+        seen = bench.engine.discovery.seen
+        seen[at(5)] = dataclasses.replace(seen[at(5)], seen_at=time.time() - 86400)
+        await bench.search()
+        assert list(seen) == [at(5)]
+
+    run(tmp_path, monkeypatch, story, intervals=day)
 
 
 def test_a_listed_host_that_gets_a_driver_becomes_a_miner_after_a_reload(tmp_path, monkeypatch):

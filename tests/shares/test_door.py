@@ -81,7 +81,7 @@ def test_bad_fields_are_refused_by_name_and_nothing_is_logged(door, field, value
     with pytest.raises(FieldError) as caught:
         add(door, **{field: value})
     assert caught.value.field == field
-    assert str(caught.value)
+    assert str(caught.value).startswith(f"{field}: ")
     assert door.query().total == 0
 
 
@@ -110,6 +110,7 @@ def test_queries_have_bounds(door, arguments, field):
     with pytest.raises(FieldError) as caught:
         door.query(**arguments)
     assert caught.value.field == field
+    assert str(caught.value).startswith(f"{field}: ")
 
 
 @pytest.mark.parametrize("hours", [0.0, -1.0, 721.0, math.nan])

@@ -148,7 +148,7 @@ ALLOWED = {
 BROAD = {
     "exporter/app.py",
     "exporter/discovery/identify.py",
-    "exporter/drivers/loader.py",
+    "exporter/drivers/execution.py",
     "exporter/engine/poller.py",
     "exporter/engine/search.py",
     "exporter/engine/streams.py",

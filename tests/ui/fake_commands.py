@@ -25,6 +25,7 @@ from exporter.engine.api.commands import (
     SetTuning,
 )
 from exporter.engine.commanding.planning import public_values
+from exporter.engine.commanding.values import check_pool_form
 from exporter.errors import (
     FieldError,
     FlockwatchError,
@@ -73,6 +74,16 @@ OFFERED: dict[str, tuple[OfferedCommand, ...]] = {
     "avalon_nano": (_RESTART, _MODES, dataclasses.replace(_POOL, slots=3)),
     "nmminer": (dataclasses.replace(_POOL, slots=1),),
 }
+
+
+def interrupted() -> Bulk:
+    """A restart of two miners that an end of the program cut off after the first."""
+    results = (
+        BulkResult(1, "garage", "confirmed", None, _RESTART.effect, 1),
+        BulkResult(2, "nerdqaxe-2", "not sent", "the program ended before it was told; nothing was sent"),
+    )
+    counts = {"confirmed": 1, "not sent": 1}
+    return Bulk(7, "restart", {}, "local", False, "interrupted", time.time() - 900, None, results, counts)
 
 
 class FakeCommands:
@@ -225,6 +236,8 @@ class FakeCommands:
         self._engine.writes()
         if not self.control:
             raise ForbiddenError(CONTROL_OFF)
+        if isinstance(order, SetPool):
+            check_pool_form(order.url)
         if not miner_ids:
             raise FieldError("miners: no miner was chosen", "miners")
         number = max(self._bulks, default=0) + 1

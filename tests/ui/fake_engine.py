@@ -84,7 +84,7 @@ class FakeEngine:
     def checked_name(self, name: Any, own: int | None = None) -> str:
         if not isinstance(name, str) or not 1 <= len(name.strip()) <= 64 or not name.isprintable():
             raise FieldError("name: must be 1 to 64 printable characters", "name")
-        if any(row.name and row.name.casefold() == name.casefold() and each != own for each, row in self.rows.items()):
+        if any(record.name.casefold() == name.casefold() for each, record in self.records.items() if each != own):
             raise TakenError(f"name: another miner is called {name!r}", "name")
         return name.strip()
 
@@ -156,7 +156,7 @@ class FakeMiners:
         elif "username" in wanted:
             raise FieldError("username: goes with unlock_pass only", "username")
         record = engine.records[miner_id]
-        labels = dict(record.labels)
+        labels = dict(row.own_labels)
         for label, text in (wanted.pop("labels", None) or {}).items():
             labels.pop(label, None)
             labels.update({label: text} if text else {})
@@ -166,7 +166,7 @@ class FakeMiners:
             miner_id, name=row.name or record.identity.model or record.key, named=row.name is not None,
             managed=row.managed, enabled=row.enabled, muted=row.muted_until is not None, muted_until=row.muted_until,
             currency=row.currency, chipset=row.chipset, location_notes=row.location_notes,
-            labels=tuple(sorted(labels.items())),
+            labels=tuple(sorted({**row.labels, **labels}.items())),
         )  # fmt: skip
         return row
 
@@ -345,7 +345,7 @@ class FakeHistory:
         self._engine = engine
         self.prometheus = False
 
-    def recent(self, miner_id: int, since: float | None = None, limit: int = 1000) -> tuple[StatusPoint, ...]:
+    def recent(self, miner_id: int, since: float | None = None, limit: int | None = 1000) -> tuple[StatusPoint, ...]:
         if miner_id not in self._engine.rows:
             return ()
         now, points = time.time(), []
@@ -360,7 +360,7 @@ class FakeHistory:
                     if up
                     else StatusPoint(at, False, None, None, None, None, None, None, None)
                 )
-        return tuple(points[-limit:])
+        return tuple(points if limit is None else points[-limit:])
 
     def has_prometheus(self) -> bool:
         return self.prometheus
@@ -446,6 +446,7 @@ class FakeProgram:
         self.reloads = 0
         self.reload_fault: FlockwatchError | None = None
         self.failing: str | None = None
+        self.command_line: frozenset[str] = frozenset()
         stored = (
             Credential("vnish", Secret("hunter2-vnish"), "10.1.0.0/22", None, 1),
             Credential("antminer", Secret("hunter2-root"), None, "root", 2),
@@ -455,6 +456,9 @@ class FakeProgram:
 
     def settings(self) -> Settings:
         return self._settings
+
+    def by_command_line(self) -> frozenset[str]:
+        return self.command_line
 
     def config_file(self) -> str:
         return "/etc/flockwatch/targets.yml"

@@ -31,6 +31,8 @@ class FakeWallets:
             1: Wallet(1, "Solo savings", "BTC", BTC_ADDRESS, "ckpool_btc", now - 30 * DAY),
             2: Wallet(2, "Cash", "BCH", BCH_ADDRESS, None, now - 3 * DAY),
         }  # fmt: skip
+        #: Ids of wallets whose pool is slow.
+        self.asking: set[int] = set()
         self._configs: list[MinerConfig] = [] if empty else self._seen_configs(now)
         self.statistics = PoolStatistics(
             (("1m", 6.1e12), ("1h", 5.9e12), ("1d", 5.6e12)), 3,
@@ -73,6 +75,7 @@ class FakeWallets:
             self.statistics if wallet.id == 1 else None,
             "the pool did not answer within 10 s" if wallet.id == 2 else None,
             tuple(sorted({one.miner_id for one in self._configs if one.active and one.wallet_id == wallet.id})),
+            wallet.id in self.asking,
         )
 
     def all(self) -> tuple[WalletView, ...]:

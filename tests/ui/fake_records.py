@@ -307,9 +307,9 @@ MODELS = (
         3,
         126,
         (
-            Preset("2600", "2600 W ~ 84 TH", 2600.0, 8.4e13, tuned=True, modified_psu_required=False),
-            Preset("3250", "3250 W ~ 100 TH", 3250.0, 1.0e14, tuned=True, modified_psu_required=False),
-            Preset("4200", "4200 W ~ 118 TH", 4200.0, 1.18e14, tuned=False, modified_psu_required=True),
+            Preset("2600", "2600 W ~ 84 TH", 2600.0, 8.4e13, modified_psu_required=False),
+            Preset("3250", "3250 W ~ 100 TH", 3250.0, 1.0e14, modified_psu_required=False),
+            Preset("4200", "4200 W ~ 118 TH", 4200.0, 1.18e14, modified_psu_required=True),
         ),
         "3250",
         time.time() - DAY,

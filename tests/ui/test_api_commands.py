@@ -1,10 +1,13 @@
 """The API of commands: what each operation orders, what is refused, how it is told."""
 
 import dataclasses
+import json
 
 import pytest
 
 from exporter.engine.api.commands import (
+    BULK_RESULT_STATES,
+    BULK_STATES,
     Identify,
     Pause,
     Restart,
@@ -19,7 +22,7 @@ from exporter.errors import StoreError, TakenError
 from exporter.store.secret import Secret
 from onboarding_ui.auth.tokens import new_token
 from tests.ui.api_tools import client_of
-from tests.ui.fake_commands import CONTROL_OFF
+from tests.ui.fake_commands import CONTROL_OFF, interrupted
 from tests.ui.fake_engine import FakeEngine
 from tests.ui.fake_records import large_flock
 
@@ -267,6 +270,9 @@ def test_all_are_those_that_are_managed(engine, api):
         ({"all": False}, "all"),
         ({"filter": {"driver": "toaster"}}, "filter"),
         ({"filter": {"dirver": "bitaxe"}}, "filter.dirver"),
+        ({"filter": {}}, "filter"),
+        ({"filter": {"enabled_only": True, "include_disabled": True}}, "filter"),
+        ({"filter": {"q": " ", "label": [], "driver": None}}, "filter"),
         ({"all": True, "parallel": 0}, "parallel"),
         ({"all": True, "parallel": 101}, "parallel"),
         ({"all": True, "stagger_seconds": -1}, "stagger_seconds"),
@@ -276,6 +282,32 @@ def test_all_are_those_that_are_managed(engine, api):
 def test_a_bad_choice_is_refused_by_field(engine, api, body, field):
     assert error_of(api.post("/api/bulk/restart", json=body), 422)["field"] == field
     assert engine.commands.orders == []
+
+
+def test_a_filter_without_a_criterion_says_how_everybody_is_told(api):
+    told = error_of(api.post("/api/bulk/restart", json={"filter": {}}), 422)["error"]
+    assert '"all": true' in told
+    assert "driver" in told
+
+
+def test_an_address_that_is_no_pools_is_refused_before_any_miner_is_looked_at(engine, api):
+    pool = {**POOL, "url": "stratum+tcp://me:SECRETPW@pool.example:3333"}
+    answer = api.post("/api/bulk/pool", json={"all": True, "dry_run": True, **pool})
+    assert error_of(answer, 422)["field"] == "url"
+    assert "SECRETPW" not in answer.text
+    assert engine.commands.orders == []
+
+
+def test_what_an_end_of_the_program_cut_off_is_told(engine, api, monkeypatch):
+    monkeypatch.setattr(engine.commands, "bulk", lambda _: interrupted())
+    told = api.get("/api/bulk/7").json
+    assert (told["state"], told["ended_at"], told["counts"]) == ("interrupted", None, {"confirmed": 1, "not sent": 1})
+    assert [result["state"] for result in told["results"]] == ["confirmed", "not sent"]
+    assert [result["miner_id"] for result in api.get("/api/bulk/7?results=problems").json["results"]] == [2]
+    schemas = api.get("/api/openapi.json").json["components"]["schemas"]
+    assert set(schemas["BulkAnswer"]["properties"]["state"]["enum"]) == set(BULK_STATES)
+    listed = json.dumps(schemas["BulkResultAnswer"]["properties"]["state"])
+    assert all(f'"{state}"' in listed for state in BULK_RESULT_STATES)
 
 
 def test_restarts_are_staggered_unless_told_otherwise(engine, api):

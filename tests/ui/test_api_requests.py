@@ -7,6 +7,7 @@ import time
 import pytest
 
 from exporter.errors import ForbiddenError, StoreError, TakenError, UnavailableError, UsageError
+from exporter.store.secret import Secret
 from tests.ui.api_tools import application, client_of
 from tests.ui.fake_engine import FakeEngine
 from tests.ui.fake_records import BTC_ADDRESS, HOSTILE, large_flock, small_reading
@@ -190,6 +191,100 @@ def test_bad_queries_are_refused_with_the_name(api, query, field):
     assert error_of(api.get(f"/api/miners?{query}"), 400)["field"] == field
 
 
+#: Every list that a person or a program may page through.
+LISTS = (
+    "/api/miners",
+    "/api/miners/scan",
+    "/api/miners/9/configs",
+    "/api/miners/9/exchanges",
+    "/api/miners/9/commands",
+    "/api/statuses/9",
+    "/api/unconfigured-devices",
+    "/api/models",
+    "/api/wallets",
+    "/api/pools",
+    "/api/shares",
+    "/api/wallet/1/shares",
+    "/api/tokens",
+    "/api/miner-drivers",
+    "/api/miner-drivers/check-updates",
+    "/api/miner-types",
+    "/api/diagnostics",
+    "/api/audit",
+)
+
+
+def identity_of(entry):
+    """An entry of a list without the figures that change from one look to the next."""
+    return {key: value for key, value in entry.items() if key not in ("at", "statistics", "last_seen")}
+
+
+@pytest.mark.parametrize("path", LISTS)
+def test_every_list_has_a_true_total_and_parts(engine, api, path):
+    engine.access.add_token("another", Secret("b" * 64), "read")
+    whole = api.get(f"{path}?limit=1000")
+    assert whole.status_code == 200, whole.text
+    total = int(whole.headers["X-Total-Count"])
+    assert total == len(whole.json) > 0
+    first = api.get(f"{path}?limit=1")
+    assert (len(first.json), first.headers["X-Total-Count"]) == (1, str(total))
+    assert len(api.get(f"{path}?limit=1&offset={total - 1}").json) == 1
+    behind = api.get(f"{path}?offset={total}")
+    assert (behind.json, behind.headers["X-Total-Count"]) == ([], str(total))
+    if path != "/api/statuses/9":  # which counts from its end
+        assert identity_of(first.json[0]) == identity_of(whole.json[0])
+        parts = [*first.json, *api.get(f"{path}?offset=1&limit=1000").json]
+        assert list(map(identity_of, parts)) == list(map(identity_of, whole.json))
+    for query, field in (("limit=0", "limit"), ("limit=x", "limit"), ("offset=-1", "offset"), ("page=2", "page")):
+        assert error_of(api.get(f"{path}?{query}"), 400)["field"] == field
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/api/miners/1"),
+        ("GET", "/api/miners/1/info"),
+        ("GET", "/api/wallets/1"),
+        ("GET", "/api/health"),
+        ("GET", "/api/settings"),
+        ("GET", "/api/settings/credentials"),
+        ("GET", "/api/openapi.json"),
+        ("POST", "/api/miners/1/rescan"),
+        ("POST", "/api/wallets/1/refresh"),
+        ("DELETE", "/api/miners/1"),
+        ("PATCH", "/api/miners/1"),
+        ("POST", "/api/miner-drivers/update-all"),
+    ],
+)
+def test_what_takes_no_query_refuses_one(engine, api, method, path):
+    answer = api.open(f"{path}?dry_run=true", method=method, json={} if method == "PATCH" else None)
+    refused = error_of(answer, 400)
+    assert (refused["field"], "dry_run: is not known here" in refused["error"]) == ("dry_run", True)
+    assert 1 in engine.rows
+    assert engine.miners.rescanned == []
+
+
+def test_the_document_describes_the_parts_of_every_list(api):
+    paths = api.get("/api/openapi.json").json["paths"]
+    for path in LISTS:
+        shown = path.replace("/1/", "/{wallet_id}/").replace("/9", "/{miner_id}")
+        get = paths[shown]["get"]
+        assert {"limit", "offset"} <= {one["name"] for one in get["parameters"]}, path
+        assert "X-Total-Count" in get["responses"]["200"]["headers"], path
+        assert "400" in get["responses"]
+
+
+def test_polls_are_counted_from_the_newest(api):
+    newest = api.get("/api/statuses/1?limit=2")
+    assert newest.headers["X-Total-Count"] == "240"
+    before = api.get("/api/statuses/1?limit=2&offset=2").json
+    assert [point["at"] for point in before + newest.json] == pytest.approx(
+        [point["at"] for point in api.get("/api/statuses/1?limit=4").json], abs=5
+    )
+    since = newest.json[0]["at"] - 7.5
+    assert api.get(f"/api/statuses/1?since={since}&limit=1").headers["X-Total-Count"] == "2"
+
+
 def test_two_thousand_miners_come_in_one_answer():
     answer = client_of(FakeEngine(seeds=large_flock(2000))).get("/api/miners?limit=5000")
     assert len(answer.json) == 2000
@@ -285,6 +380,23 @@ def test_a_name_that_is_taken(api):
     assert error_of(api.patch("/api/miners/2", json={"name": "Garage"}), 409)["field"] == "name"
 
 
+def test_a_name_that_another_miner_is_shown_by(engine, api):
+    unnamed = next(miner for miner in api.get("/api/miners").json if not miner["named"])
+    other = 1 if unnamed["id"] != 1 else 2
+    refused = error_of(api.patch(f"/api/miners/{other}", json={"name": unnamed["name"]}), 409)
+    assert refused["field"] == "name"
+
+
+def test_currencies_may_be_written_small(api):
+    assert api.patch("/api/miners/2", json={"currency": "btc"}).json["currency"] == "BTC"
+    body = {"name": "Third", "address": BTC_ADDRESS, "currency": "btc", "pool": "elsewhere.example:3333"}
+    wallet = api.post("/api/wallets", json=body)
+    assert (wallet.status_code, wallet.json["currency"]) == (201, "BTC"), wallet.text
+    assert api.patch("/api/wallets/1", json={"currency": "btc"}).json["currency"] == "BTC"
+    board = api.post("/api/unconfigured-devices/1/onboard", json={"name": "kitchen 2", "currency": "bch"})
+    assert board.json["currency"] == "BCH"
+
+
 def test_forgetting_a_miner(api):
     answer = api.delete("/api/miners/1")
     assert (answer.status_code, answer.text) == (204, "")
@@ -336,7 +448,10 @@ def test_linking_a_wallet_and_back(engine, api):
     assert api.post("/api/miners/7/link-wallet").json[0]["wallet_id"] is None
     assert api.get("/api/miners/7/configs").json[0]["reason"]
     error_of(api.post("/api/miners/7/link-wallet?wallet_id=99"), 404)
-    error_of(api.post("/api/miners/7/link-wallet?wallet_id=x"), 400)
+    for wrong in ("x", "0", "-1", "1.5", "abc"):
+        refused = error_of(api.post(f"/api/miners/7/link-wallet?wallet_id={wrong}"), 400)
+        assert refused["field"] == "wallet_id"
+        assert refused["error"].startswith("wallet_id: must be ")
 
 
 def test_reading_the_configuration_of_a_usb_miner(api):
@@ -432,6 +547,13 @@ def test_models_and_their_ceiling(api):
 
 
 # --- wallets and shares -------------------------------------------------------------------------------------------
+
+
+def test_a_refresh_says_whether_the_pool_is_still_asked(api, engine):
+    assert api.post("/api/wallets/1/refresh").json["asking"] is False
+    engine.wallets.asking.add(1)
+    assert api.post("/api/wallets/1/refresh").json == api.get("/api/wallets/1").json
+    assert api.get("/api/wallets/1").json["asking"] is True
 
 
 def test_wallets(api):

@@ -7,7 +7,8 @@ import pytest
 from exporter.errors import StoreError
 from exporter.store.secret import Secret
 from onboarding_ui.auth.sessions import COOKIE
-from onboarding_ui.options import UiOptions
+from onboarding_ui.options import SIGNED_IN, UiOptions
+from tests.ui.markup import page
 from tests.ui.test_auth_sign_in import MASTER, PASSWORD, Site
 
 PAGE = "/settings/access"
@@ -26,6 +27,14 @@ def test_a_password_set_on_loopback_is_asked_for_from_then_on():
     stranger = site.app.test_client()
     assert stranger.get("/").status_code == 303
     assert site.sign_in(client=stranger).status_code == 303
+
+
+def test_the_way_back_stands_where_it_does_on_the_other_pages_of_the_settings():
+    client = Site().browser
+    for path in (PAGE, "/settings/credentials"):
+        crumbs = page(client, path).one("nav[@class='crumbs']")
+        assert [link.get("href") for link in crumbs.iter("a")] == ["/settings/"]
+    assert not [link for link in page(client, PAGE).all("main//a") if "button" in (link.get("class") or "")]
 
 
 def test_changing_the_password_wants_the_old_one_and_signs_others_out():
@@ -165,6 +174,8 @@ def test_hostile_names_stay_text():
 )
 def test_the_page_says_what_is_asked_for_now(options, password, words):
     site = Site(options, password=password)
+    if options.signed_in_before:
+        site.browser.environ_base[SIGNED_IN] = True
     if password or options.api_token is not None:
         site.sign_in(password or MASTER)
     assert words in text(site.browser.get(PAGE))

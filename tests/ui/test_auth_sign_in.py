@@ -1,11 +1,14 @@
 """The sign-in in front of the application, over an engine in memory."""
 
+import base64
 import re
 import time
 
+import bcrypt
 import pytest
 
 from exporter.errors import StoreError
+from exporter.sign_in import SignedInOnly
 from exporter.store.secret import Secret
 from onboarding_ui import create_app
 from onboarding_ui.auth.attempts import Attempts
@@ -380,12 +383,64 @@ def test_who_forgot_the_password_signs_in_with_the_token_of_the_environment():
     assert site.sign_in(new, client=other).status_code == 303
 
 
+USERS = {"prom": bcrypt.hashpw(b"open sesame", bcrypt.gensalt(4)).decode()}
+SIGNED = {"Authorization": f"Basic {base64.b64encode(b'prom:open sesame').decode()}"}
+
+
+def site_with_users(**options):
+    """The application behind users of the web configuration, as the program puts it there."""
+    site = Site(UiOptions(loopback=False, signed_in_before=True, **options), password=PASSWORD)
+    site.app.wsgi_app = SignedInOnly(site.app.wsgi_app, USERS)
+    return site
+
+
 def test_users_of_the_web_configuration_need_no_second_sign_in():
-    site = Site(UiOptions(loopback=False, signed_in_before=True), password=PASSWORD)
-    assert site.browser.get("/").status_code == 200
-    assert site.browser.get("/api/miners").status_code == 200
-    foreign = site.browser.post("/api/miners/1/rescan", headers={"Origin": "http://evil.example"})
+    browser = site_with_users().browser
+    for path in ("/", "/api/miners"):
+        assert browser.get(path, headers=SIGNED).status_code == 200
+        assert browser.get(path).status_code == 401
+    foreign = browser.post("/api/miners/1/rescan", headers={**SIGNED, "Origin": "http://evil.example"})
     assert foreign.status_code == 403
+
+
+def test_beside_such_users_programs_have_tokens_for_the_api():
+    site = site_with_users(api_token=Secret(MASTER))
+    browser = site.browser
+    made = browser.post("/api/tokens", json={"name": "Grafana", "scope": "read"}, headers=SIGNED)
+    reader = {"Authorization": f"Bearer {made.json['token']}"}
+    assert browser.get("/api/miners", headers=reader).status_code == 200
+    assert browser.get("/api/settings/credentials", headers=reader).status_code == 403
+    assert browser.post("/api/miners/1/rescan", headers=reader).status_code == 403
+    for full in (token(site), {"Authorization": f"bearer  {MASTER}"}):
+        assert browser.post("/api/miners/1/rescan", headers=full).status_code == 200
+        assert browser.get("/", headers=full).status_code == 401  # pages are for people
+        assert browser.get("/settings/access", headers=full).status_code == 401
+    browser.delete(f"/api/tokens/{made.json['id']}", headers=SIGNED)
+    assert browser.get("/api/miners", headers=reader).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["Bearer", "Bearer ", "Bearer fw_none", "Bearer\tfw_none", "bearerfw", "Basic x, Bearer y", " Bearer", "\xa0"],
+)
+def test_beside_such_users_what_is_no_token_opens_nothing(given):
+    site = site_with_users()
+    for path in ("/api/miners", "/api/openapi.json", "/", "/sign-in", "/api"):
+        answer = site.browser.get(path, headers={"Authorization": given})
+        assert answer.status_code == 401, path
+
+
+def test_beside_such_users_a_session_of_before_opens_nothing():
+    site = Site(UiOptions(loopback=False), password=PASSWORD)
+    site.sign_in()
+    cookie = site.browser.get_cookie(COOKIE).value
+    assert site.browser.get("/api/miners").status_code == 200
+    app = create_app(site.engine, UiOptions(loopback=False, signed_in_before=True))
+    app.wsgi_app = SignedInOnly(app.wsgi_app, USERS)
+    browser = app.test_client()
+    browser.set_cookie(COOKIE, cookie)
+    for headers in ({}, {"Authorization": "Bearer fw_none"}):
+        assert browser.get("/api/miners", headers=headers).status_code == 401
 
 
 # --- other sites ---

@@ -37,6 +37,18 @@ def test_a_chart_spans_its_range_and_its_values():
     assert len(chart.x_words) == len(chart.y_words) == 5
 
 
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (3600.0, ("−60 min", "−45 min", "−30 min", "−15 min", "now")),
+        (21600.0, ("−6 h", "−4.5 h", "−3 h", "−1.5 h", "now")),
+        (604800.0, ("−7 d", "−5.25 d", "−3.5 d", "−1.75 d", "now")),
+    ],
+)
+def test_the_words_of_the_time_axis_stand_at_their_times(seconds, words):
+    assert chart_of(series([1.0] * 20), NOW, seconds).x_words == words
+
+
 def test_a_value_from_before_a_hole_at_the_end_is_not_called_that_of_now():
     told = series([1.0] * 20)
     assert chart_of(told, NOW, 600.0).current

@@ -5,13 +5,13 @@ import time
 
 import pytest
 
-from exporter.engine.api.commands import Bulk, BulkResult, CommandRun, OfferedCommand, Offers
+from exporter.engine.api.commands import BULK_RESULT_STATES, Bulk, BulkResult, CommandRun, OfferedCommand, Offers
 from exporter.errors import ForbiddenError
 from exporter.model import MinerState, Pool, Preset, Reading
 from onboarding_ui import create_app
 from onboarding_ui.command_forms import forms_of
 from onboarding_ui.command_words import changes, is_trouble, order_words, outcome, place_of
-from tests.ui.fake_commands import OFFERED
+from tests.ui.fake_commands import OFFERED, interrupted
 from tests.ui.fake_engine import FakeEngine
 from tests.ui.fake_records import HOSTILE, large_flock
 from tests.ui.markup import page, text_of
@@ -89,12 +89,14 @@ def test_the_password_of_a_pool_is_typed_unseen_and_never_filled_in(client):
 
 
 @pytest.mark.parametrize(
-    ("miner", "words"), [(11, "The miner does not answer now."), (13, "retired or only listed"), (9, "It takes none.")]
+    ("miner", "words", "by_hand"),
+    [(11, "The miner does not answer now.", 0), (13, "retired or only listed", 1), (9, "It takes none.", 1)],
 )
-def test_a_miner_that_takes_no_commands_says_why(client, miner, words):
+def test_a_miner_that_takes_no_commands_says_why(client, miner, words, by_hand):
     markup = page(client, f"/miners/{miner}/commands")
     assert words in text_of(markup.one("*[@id='offered']"))
-    assert markup.all("*[@data-offers-again]")
+    # One that is offline is asked by itself when it answers again.
+    assert len(markup.all("*[@data-offers-again]")) == by_hand
     assert not [call for call, _ in calls(markup) if call.startswith("POST /api/miners/")]
 
 
@@ -193,6 +195,20 @@ def test_many_results_come_in_pages(engine, client, monkeypatch):
     assert len(page(client, "/bulk/7?page=3").all("tbody/tr")) == 101
 
 
+def test_what_an_end_of_the_program_cut_off_says_who_was_not_told(engine, client, monkeypatch):
+    monkeypatch.setattr(engine.commands, "bulk", lambda _: interrupted())
+    markup = page(client, "/bulk/7")
+    section = markup.one("section[@id='bulk']")
+    assert "Flockwatch ended before all were told: nothing was sent to 1 of 2 miners" in text_of(section)
+    assert "1 of 2 done" in text_of(section)
+    assert markup.one("progress").get("value") == "1"
+    assert [text_of(row) for row in markup.all("tbody/tr")] == [
+        "nerdqaxe-2 Not sent the program ended before it was told; nothing was sent",
+        "garage Done The miner restarts and mines again in about a minute.",
+    ]
+    assert not [call for call in markup.calls() if "cancel" in call]
+
+
 def test_a_command_to_many_that_is_forgotten(client):
     assert client.get("/bulk/77").status_code == 404
 
@@ -289,12 +305,11 @@ def test_a_value_that_an_older_log_holds_in_another_form():
 
 
 def test_every_state_has_words_and_a_place():
-    states = ("running", "confirmed", "refused", "unconfirmed", "failed", "cancelled", "interrupted", "waiting",
-              "not offered", "not allowed", "would send")  # fmt: skip
+    states = BULK_RESULT_STATES
     assert len({outcome(state).words for state in states}) == len(states)
     assert len({place_of(state) for state in states}) == len(states)
     assert [state for state in states if is_trouble(state)] == [
-        "refused", "unconfirmed", "failed", "interrupted", "not offered", "not allowed",
+        "refused", "unconfirmed", "failed", "interrupted", "not offered", "not allowed", "not sent",
     ]  # fmt: skip
     assert outcome("new").words == "New"
 

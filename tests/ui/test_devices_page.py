@@ -48,8 +48,19 @@ def test_a_board_shows_what_it_printed_and_the_form_is_filled_with_it(client):
     assert fields["name"].get("value") == "kitchen"
     assert fields["name"].get("required") is not None
     assert fields["currency"].get("required") is not None
-    options = list(fields["currency"].iter("option"))
-    assert (options[0].get("value"), [option for option in options if option.get("selected") is not None]) == ("", [])
+    assert chosen(fields["currency"]) == ["BTC"], "the address is one of this currency only"
+
+
+def chosen(field):
+    return [option.get("value") for option in field.iter("option") if option.get("selected") is not None]
+
+
+@pytest.mark.parametrize("user", [None, "shepherd.kitchen", "1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN2.kitchen"])
+def test_a_currency_that_is_not_certain_is_left_to_the_person(client, engine, user):
+    waiting(engine, dumped_wallet_address=user)
+    field = card(page(client, "/devices"), 1).find(".//select[@name='currency']")
+    assert next(field.iter("option")).get("value") == ""
+    assert chosen(field) == []
 
 
 def test_pool_and_wallet_can_be_read_only(client):
@@ -104,9 +115,16 @@ def test_miners_that_wait_for_a_name_or_a_currency_are_listed(client, engine):
     named = forms["PATCH /api/miners/1"].find(".//input[@name='name']")
     assert named.get("value") == "garage"
     unnamed = forms["PATCH /api/miners/17"]
-    assert unnamed.find(".//input[@name='name']").get("value") == ""
-    chosen = [option.get("value") for option in unnamed.iter("option") if option.get("selected") is not None]
-    assert chosen == ["BTC"]
+    assert named.get("data-suggested") is None
+    suggested = unnamed.find(".//input[@name='name']")
+    assert suggested.get("value") == engine.records[17].name, "its own name"
+    assert suggested.get("data-suggested") is not None
+    assert chosen(unnamed) == ["BTC"]
+
+
+def test_a_name_that_is_too_long_is_not_suggested(client):
+    (form,) = page(client, "/devices").all("form[@data-api='PATCH /api/miners/16']")
+    assert form.find(".//input[@name='name']").get("value") == ""
 
 
 def test_retired_miners_do_not_wait(engine):

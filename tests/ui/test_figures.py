@@ -3,7 +3,7 @@
 import pytest
 
 from exporter.model import Identity
-from onboarding_ui.figures import age, duration, make_and_model, moment, percent, plain, scaled
+from onboarding_ui.figures import age, difficulty, duration, make_and_model, moment, percent, plain, scaled
 
 
 @pytest.mark.parametrize(
@@ -81,3 +81,23 @@ def test_moments_are_iso_times_and_nonsense_is_none():
 )
 def test_the_make_is_not_said_twice(make, model, text):
     assert make_and_model(Identity(make=make, model=model)) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "–"),
+        (0.0, "0"),
+        (12.5, "12.5"),
+        (12.0, "12"),
+        (100.0, "100"),
+        (512.256, "512.26"),
+        (0.5, "0.5"),
+        (0.0014, "0.0014"),
+        (0.00099999, "0.001"),
+        (1000.0, "1.00 k"),
+        (4.29e9, "4.29 G"),
+    ],
+)
+def test_difficulties_of_small_shares_keep_their_digits(value, text):
+    assert difficulty(value) == text

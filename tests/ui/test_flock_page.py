@@ -165,6 +165,16 @@ def test_hosts_without_a_driver_and_waiting_boards_are_told(client):
     assert "wait to be named" in text_of(markup.one("div[@id='notices']"))
 
 
+def test_many_hosts_without_a_driver_are_counted(engine, own):
+    (host,) = engine.seen
+    engine.seen = tuple(dataclasses.replace(host, address=f"10.1.0.{number}") for number in range(23))
+    listed = [text_of(item) for item in page(own, "/").all("section[@id='seen']//li")]
+    assert len(listed) == 21
+    assert listed[-1] == "and 3 more"
+    engine.seen = engine.seen[:20]
+    assert len(page(own, "/").all("section[@id='seen']//li")) == 20
+
+
 def test_every_page_says_when_changes_do_not_reach_the_disk(engine, own):
     assert own.get("/").text.count("do not reach the disk") == 0
     engine.program.failing = "no space left on device"

@@ -325,3 +325,41 @@ def test_exchanges_are_read_on_demand_only(client):
     exchanges = section(page(client, "/miners/1"), "exchanges")
     assert exchanges.get("data-exchanges") == "/api/miners/1/exchanges"
     assert "GET /api/system/info" not in text_of(exchanges)
+
+
+# --- what the form of its settings holds ---
+
+
+def test_labels_of_the_configuration_are_shown_but_not_as_its_own(engine, own):
+    engine.rows[3] = dataclasses.replace(
+        engine.rows[3], labels={"site": "hall-1", "rack": "r1"}, own_labels={"rack": "r9"}
+    )
+    change(engine, 3, labels=(("rack", "r9"), ("site", "hall-1")))
+    markup = page(own, "/miners/3")
+    fields = {name: section(markup, f"field-labels-{name}") for name in ("site", "rack", "group")}
+    shown = {name: (field.get("value"), field.get("placeholder")) for name, field in fields.items()}
+    assert shown == {"site": ("", "hall-1"), "rack": ("r9", "r1"), "group": ("", None)}
+    assert "targets.yml" in text_of(section(markup, "field-labels-site-help"))
+
+
+def test_a_form_of_stored_values_sends_what_changed_only(client):
+    forms = [form for form in page(client, "/miners/1").all("form") if form.get("data-api") == "PATCH /api/miners/1"]
+    by_fields = {form.find(".//input").get("name"): form.get("data-send") for form in forms}
+    # What is not stored as it is typed is sent whole: a moment, a password with its user.
+    assert by_fields == {"name": "changes", "muted_until": None, "username": None}
+
+
+# --- how long the last answer took ---
+
+
+def test_only_an_answer_has_a_duration(engine, own):
+    assert "s ago , in 120 ms" in text_of(section(page(own, "/miners/1"), "identity"))
+    change(engine, 1, up=False, reading=None)
+    assert " ms" not in text_of(section(page(own, "/miners/1"), "identity"))
+    change(engine, 1, last_success=None)
+    assert text_of(section(page(own, "/miners/1"), "identity")).endswith("Last answer never")
+
+
+@pytest.mark.parametrize("number", [1, 11])
+def test_asking_a_miner_is_offered_once(client, number):
+    assert page(client, f"/miners/{number}").calls().count(f"POST /api/miners/{number}/rescan") == 1

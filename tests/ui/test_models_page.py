@@ -25,7 +25,7 @@ def test_a_model_with_its_presets_and_ceiling(client):
     shown = text_of(markup.one("main"))
     for words in ("Antminer S19j Pro", "s19jpro", "sha256d", "126", "3 250 W", "100.00 TH/s"):
         assert words in shown
-    assert "no, starts a tuning run" in shown
+    assert "Which presets a miner has tuned stands at the miner" in shown
     assert "needs a modified one" in shown
     ceiling = markup.one("select[@data-patch='/api/models/s19jpro']")
     assert (ceiling.get("data-field"), ceiling.get("data-type")) == ("max_preset", "null-if-empty")

@@ -37,6 +37,18 @@ def test_the_configuration_that_runs_and_where_it_is_from(client):
     assert "POST /api/settings/reload" in markup.calls()
 
 
+def test_what_the_command_line_says_is_marked():
+    engine = FakeEngine(settings=dataclasses.replace(Settings(), http=Http(Listen("127.0.0.1", 8080))))
+    client = create_app(engine).test_client()
+    assert "addr 127.0.0.1:8080 default" in text_of(page(client, "/settings/").one("main"))
+    engine.program.command_line = frozenset({"http.addr"})
+    markup = page(client, "/settings/")
+    shown = text_of(markup.one("main"))
+    assert "addr 127.0.0.1:8080 command line" in shown
+    assert "addr :9877 default" in shown
+    assert client.get("/api/settings").json["command_line"] == ["http.addr"]
+
+
 def test_a_file_with_a_fault_is_told_and_nothing_changes(client, engine):
     engine.program.reload_fault = ConfigError("targets.yml:3: unknown key")
     answer = client.post("/api/settings/reload")

@@ -102,8 +102,9 @@ _NAME: Final = r'"Name"\s*:\s*"%s"'
 _TYPE: Final = r'"Type"\s*:\s*"[^"]*%s'
 
 SIGNATURES: Final = (
-    # ePIC speaks HTTP on 4028: whatever is sent, an HTTP answer or its JSON comes back.
-    Signature(_VERSION, EPIC, r"\AHTTP/1\.[01] "),
+    # ePIC speaks HTTP on 4028, so that an HTTP answer comes back, whatever is sent. Any web server may listen there:
+    # the answer has to name the firmware. Its page on port 80 names it as well.
+    Signature(_VERSION, EPIC, r"\AHTTP/1\.[01] [\s\S]*?\b(ePIC\b|PowerPlay)"),
     Signature("GET /capabilities", EPIC, r'"(PerpetualTune|Control Board Version|Default Clock)"'),
     Signature(_VERSION, AVALON, r'"(PROD|MODEL)"\s*:\s*"[^"]*avalon'),
     Signature(_STATS, AVALON, r'"ID"\s*:\s*"(AVA\d|AVALON|AVANANO|AV[789]\d)'),

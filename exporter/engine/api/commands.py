@@ -156,13 +156,18 @@ class CommandRun:
     bulk_id: int | None = None
 
 
+#: See `Bulk.state` and `BulkResult.state`.
+BULK_STATES: Final = ("running", "finished", "cancelled", "interrupted")
+BULK_RESULT_STATES: Final = (*STATES, "waiting", "not offered", "not allowed", "not sent", "would send")
+
+
 @dataclass(frozen=True, slots=True)
 class BulkResult:
     """What became of one miner of a bulk command.
 
     Attributes:
         state: as `CommandRun.state`, or "waiting", or "not offered" / "not allowed" (then `words` says why; nothing was
-            sent), or for a dry run "would send".
+            sent), or "not sent" (the program ended before its turn came), or for a dry run "would send".
         command_id: of the `CommandRun`; None where nothing was sent.
     """
 
@@ -176,10 +181,10 @@ class BulkResult:
 
 @dataclass(frozen=True, slots=True)
 class Bulk:
-    """A command to many miners. The last twenty are kept until the program stops.
+    """A command to many miners. The last twenty are known, also after a restart of the program; dry runs until then.
 
     Attributes:
-        state: "running", "finished" or "cancelled".
+        state: "running", "finished", "cancelled" or "interrupted" (the program ended meanwhile).
         counts: results by state.
     """
 
@@ -249,8 +254,14 @@ class CommandsApi(Protocol):
     ) -> Bulk:
         """Send a command to many miners, `parallel` at once, starts at least `stagger_seconds` apart.
 
-        What one miner cannot do is one result among the others. Raises `ForbiddenError`, `FieldError`, and
-        `TakenError` where too many such commands run.
+        What one miner cannot do is one result among the others. A miner that waits or runs in another such command is
+        not told again: its result is "failed" from the start. Dry runs hold nobody back, and tell the same.
+
+        Raises:
+            ForbiddenError: control is off.
+            FieldError: nobody was chosen, a number is out of bounds, or the address of a pool is none.
+            TakenError: too many such commands run, or each of the miners waits or runs in another one.
+            StoreError: it cannot be noted, so nothing is sent.
         """
         ...
 

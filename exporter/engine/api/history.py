@@ -49,8 +49,9 @@ class Series:
 class HistoryApi(Protocol):
     """See the module and the package."""
 
-    def recent(self, miner_id: int, since: float | None = None, limit: int = 1000) -> tuple[StatusPoint, ...]:
-        """The last polls, oldest first; empty for an unknown miner."""
+    def recent(self, miner_id: int, since: float | None = None, limit: int | None = 1000) -> tuple[StatusPoint, ...]:
+        """The polls after `since`, oldest first, the newest `limit` of them (all where None); empty for an unknown
+        miner."""
         ...
 
     def has_prometheus(self) -> bool:

@@ -89,5 +89,5 @@ class MinersApi(Protocol):
         ...
 
     def commands(self, miner_id: int) -> tuple[MinerCommand, ...]:
-        """Commands of a miner, oldest first."""
+        """Commands of a miner, oldest first. Raises `UnknownError`."""
         ...

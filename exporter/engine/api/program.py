@@ -51,7 +51,11 @@ class ProgramApi(Protocol):
     """See the module and the package."""
 
     def settings(self) -> Settings:
-        """The configuration that runs; it holds no secret."""
+        """The configuration that runs, with the addresses that are really listened on; it holds no secret."""
+        ...
+
+    def by_command_line(self) -> frozenset[str]:
+        """The keys of settings that come from the command line, such as "http.addr"."""
         ...
 
     def config_file(self) -> str:

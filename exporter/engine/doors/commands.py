@@ -53,7 +53,7 @@ class CommandsDoor:
         async def begin() -> Bulk:
             names = {record.id: record.name for record in self._engine.flock.records.values()}
             targets = [(miner_id, names.get(miner_id, f"miner {miner_id}")) for miner_id in miner_ids]
-            return self._engine.bulk_commands.start(
+            return await self._engine.bulk_commands.start(
                 targets, order, who, dry_run=dry_run, parallel=parallel, stagger_seconds=stagger_seconds
             )
 

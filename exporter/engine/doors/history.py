@@ -42,8 +42,8 @@ class HistoryDoor:
         self._history = history
         self._settings = settings
 
-    def recent(self, miner_id: int, since: float | None = None, limit: int = 1000) -> tuple[StatusPoint, ...]:
-        """The polls after `since`, oldest first, the newest `limit` of them; empty for an unknown miner."""
+    def recent(self, miner_id: int, since: float | None = None, limit: int | None = 1000) -> tuple[StatusPoint, ...]:
+        """See `HistoryApi`."""
         return self._history.recent(miner_id, since, limit)
 
     def has_prometheus(self) -> bool:

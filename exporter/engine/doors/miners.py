@@ -10,7 +10,7 @@ from exporter.engine.api.miners import ExchangeSeen
 from exporter.engine.engine import Engine
 from exporter.engine.recording import RawExchange, Recordings, console_seen, exchanges_seen
 from exporter.engine.usb import DRIVER
-from exporter.errors import ForbiddenError, TakenError
+from exporter.errors import ForbiddenError, TakenError, UnknownError
 from exporter.store.rows import MinerCommand, MinerRow
 from exporter.store.usb_tables import PENDING, RUNNING
 
@@ -35,7 +35,7 @@ class MinersDoor:
         self, address: str, *, port: int | None = None, driver: str | None = None, name: str | None = None
     ) -> MinerRow:
         """See `MinersApi`; a host name is looked up once, and its address is what is kept."""
-        return self._caller.call(lambda: self._engine.add(address, port, driver, name))
+        return self._caller.call_outside(lambda: self._engine.add(address, port, driver, name))
 
     def change(self, miner_id: int, changes: Mapping[str, Any]) -> MinerRow:
         """See `MinersApi`."""
@@ -51,7 +51,7 @@ class MinersDoor:
         async def rescan() -> bool:
             return bool((await self._engine.rescan(miner_id))["up"])
 
-        return self._caller.call(rescan, _LONG)
+        return self._caller.call_outside(rescan, _LONG)
 
     def exchanges(self, miner_id: int) -> tuple[ExchangeSeen, ...]:
         """See `MinersApi`."""
@@ -86,4 +86,6 @@ class MinersDoor:
 
     def commands(self, miner_id: int) -> tuple[MinerCommand, ...]:
         """See `MinersApi`."""
+        if self._db.miners.get(miner_id) is None:
+            raise UnknownError(f"no miner has the id {miner_id}")
         return self._db.miner_commands.of(miner_id)

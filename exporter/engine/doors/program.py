@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from exporter.config import Settings
+from exporter.config import Listen, Settings
 from exporter.config_values import check_driver_word
 from exporter.credentials import ANY_DRIVER
 from exporter.diagnostics.checks import run_checks
@@ -34,6 +34,18 @@ def _no_drivers() -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class Listening:
+    """Where a listener is; `by_command_line` where an option says so, not the configuration."""
+
+    addr: Listen
+    by_command_line: bool
+
+
+def _no_listeners() -> Mapping[str, Listening]:
+    return {}
+
+
+@dataclass(frozen=True, slots=True)
 class Outside:
     """What the program around the engine has.
 
@@ -42,12 +54,15 @@ class Outside:
         reload: reads it again and applies it; returns the fault or None. Called on the thread of who asks.
         drivers_folder: the user's driver files; None for the place that the settings name.
         reload_drivers: loads the driver files that changed and puts them in use. Called on the thread of who asks.
+        listening: where the listeners are, by the keys "http.addr" and "metrics.addr"; without those not started yet.
+            They stay there until the next start, whatever is configured meanwhile.
     """
 
     config_file: Path = Path("targets.yml")
     reload: Callable[[], str | None] = _no_reload
     drivers_folder: Path | None = None
     reload_drivers: Callable[[], None] = _no_drivers
+    listening: Callable[[], Mapping[str, Listening]] = _no_listeners
 
 
 class ProgramDoor:
@@ -61,7 +76,16 @@ class ProgramDoor:
 
     def settings(self) -> Settings:
         """See `ProgramApi`."""
-        return self._engine.settings
+        settings, listening = self._engine.settings, self._outside.listening()
+        if ui := listening.get("http.addr"):
+            settings = replace(settings, http=replace(settings.http, addr=ui.addr))
+        if metrics := listening.get("metrics.addr"):
+            settings = replace(settings, metrics=replace(settings.metrics, addr=metrics.addr))
+        return settings
+
+    def by_command_line(self) -> frozenset[str]:
+        """See `ProgramApi`."""
+        return frozenset(key for key, one in self._outside.listening().items() if one.by_command_line)
 
     def config_file(self) -> str:
         """See `ProgramApi`."""

@@ -89,7 +89,7 @@ class ScansDoor:
             networks=tuple(str(network.network) for network in networks),
             state="waiting" if unfinished else "running",
             started_at=UnixSeconds(time.time()),
-            addresses=sum(_hosts(network) for network in networks),
+            addresses=sum(network.host_count for network in networks),
         )
         self._scans = {**{key: kept for key, kept in self._scans.items() if key not in gone}, scan.id: scan}
         self._engine.tasks.spawn(self._run(scan.id, asked), f"scan {scan.id}")
@@ -163,9 +163,3 @@ class ScansDoor:
     def _matched(self, miner: Miner) -> int:
         configs = self._db.miner_configs.of(miner.row.id)
         return sum(config.active and config.wallet_id is not None for config in configs)
-
-
-def _hosts(network: SearchNetwork) -> int:
-    """How many addresses `SearchNetwork.hosts` gives."""
-    size = network.network.num_addresses
-    return size if network.network.prefixlen >= 31 else size - 2

@@ -38,9 +38,9 @@ class SharesDoor:
     ) -> SharePage:
         """Shares of the last 30 days, newest first; see `SharesApi.query`. Raises `FieldError`."""
         if not 0 <= limit <= _MOST:
-            raise FieldError(f"limit is a number from 0 to {_MOST}", "limit")
+            raise FieldError(f"limit: must be a number from 0 to {_MOST}", "limit")
         if offset < 0:
-            raise FieldError("offset is not negative", "offset")
+            raise FieldError("offset: must not be negative", "offset")
         _finite(since, "since")
         _finite(until, "until")
         return self._log.query(
@@ -62,7 +62,7 @@ class SharesDoor:
         if self._db.wallets.get(wallet_id) is None:
             raise UnknownError(f"no wallet has the id {wallet_id}")
         if miner_id is not None and self._db.miners.get(miner_id) is None:
-            raise FieldError(f"no miner has the id {miner_id}", "miner_id")
+            raise FieldError(f"miner_id: no miner has the id {miner_id}", "miner_id")
         now = time.time()
         return self._log.add_durably(
             new_share(
@@ -80,7 +80,7 @@ class SharesDoor:
     def sums(self, *, wallet_id: int | None = None, miner_id: int | None = None, hours: float = 24.0) -> ShareSums:
         """Counts over the last hours; see `SharesApi.sums`. Raises `FieldError`."""
         if not 0.0 < hours <= KEPT_DAYS * 24:
-            raise FieldError(f"hours is more than 0 and at most {KEPT_DAYS * 24}", "hours")
+            raise FieldError(f"hours: must be more than 0 and at most {KEPT_DAYS * 24}", "hours")
         return self._log.sums(wallet_id=wallet_id, miner_id=miner_id, hours=hours)
 
     def export(self, since: float | None = None, until: float | None = None) -> Iterator[bytes]:
@@ -96,25 +96,27 @@ class SharesDoor:
 
 def _finite(value: float | None, field: str) -> None:
     if value is not None and not 0.0 <= value <= 1e11:
-        raise FieldError(f"{field} is a time in Unix seconds", field)
+        raise FieldError(f"{field}: must be a time in Unix seconds", field)
 
 
 def _within_log(timestamp: float, now: float) -> float:
     if not math.isfinite(timestamp) or timestamp > now + _AHEAD:
-        raise FieldError("the time lies in the future; it is in Unix seconds (UTC)", "timestamp")
+        raise FieldError("timestamp: the time lies in the future; it is in Unix seconds (UTC)", "timestamp")
     if timestamp < now - KEPT_SECONDS:
-        raise FieldError(f"the time is more than {KEPT_DAYS} days ago; older shares are not kept", "timestamp")
+        raise FieldError(
+            f"timestamp: the time is more than {KEPT_DAYS} days ago; older shares are not kept", "timestamp"
+        )
     return min(timestamp, now)
 
 
 def _name(value: str, field: str) -> str:
     name = value.strip()
     if not name or len(name) > MAX_LABEL_LENGTH or not name.isprintable():
-        raise FieldError(f"give 1 to {MAX_LABEL_LENGTH} printable characters", field)
+        raise FieldError(f"{field}: must be 1 to {MAX_LABEL_LENGTH} printable characters", field)
     return name
 
 
 def _difficulty(value: float) -> float:
     if not math.isfinite(value) or not 0.0 < value <= _LARGEST_DIFFICULTY:
-        raise FieldError(f"a difficulty is more than 0 and at most {_LARGEST_DIFFICULTY:g}", "difficulty")
+        raise FieldError(f"difficulty: must be more than 0 and at most {_LARGEST_DIFFICULTY:g}", "difficulty")
     return float(value)

@@ -133,6 +133,16 @@ def test_a_host_name_that_leads_outside_is_refused(adding, monkeypatch, addresse
     adding(story)
 
 
+def test_a_host_name_that_leads_to_a_metadata_service_is_refused_whatever_is_allowed(adding, monkeypatch):
+    async def story(bench, door):
+        look_ups(monkeypatch, "169.254.169.254")
+        with pytest.raises(FieldError, match="leads to the metadata service"):
+            await ask(door.add, "rig.example", driver="rig")
+        assert bench.hosts.asked == []
+
+    adding(story, network={"allow_public": True})
+
+
 def test_a_host_name_that_nobody_knows_is_refused(adding, monkeypatch):
     async def story(bench, door):
         look_ups(monkeypatch)
@@ -157,6 +167,21 @@ def test_address_mac_and_name_of_another_are_taken(adding):
             await ask(door.add, "10.9.0.3", driver="rig", name="shed")
         assert caught.value.field == "name"
         assert len(bench.db.miners.all()) == 1
+
+    adding(story)
+
+
+def test_another_miner_is_told_by_the_name_it_is_shown_by(adding):
+    async def story(bench, door):
+        bench.hosts.put(HERE, mac=mac(1), model="R1")
+        bench.hosts.put(THERE, mac=mac(1), model="R1")
+        await ask(door.add, HERE)
+        await bench.settle()
+        assert bench.record(mac(1)).name == "R1 0001"
+        with pytest.raises(TakenError, match="is the address of R1 0001 already"):
+            await ask(door.add, HERE, driver="rig")
+        with pytest.raises(TakenError, match="is that of R1 0001 already"):
+            await ask(door.add, THERE)
 
     adding(story)
 

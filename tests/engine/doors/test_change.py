@@ -74,6 +74,30 @@ def test_every_field_is_shown_at_once_and_is_on_disk_when_the_call_returns(with_
     with_miners(story)
 
 
+def test_a_name_that_another_miner_is_shown_by_is_taken(with_miners):
+    async def story(bench, door, one, two):
+        assert [bench.record(mac(number)).name for number in (1, 2)] == ["R1 0001", "R1 0002"]
+        for name in ("R1 0002", "r1 0002"):
+            with pytest.raises(TakenError, match="another miner is called") as caught:
+                await ask(door.change, one, {"name": name})
+            assert caught.value.field == "name"
+        assert (await ask(door.change, one, {"name": "R1 0001"})).name == "R1 0001"
+        await ask(door.change, two, {"name": "Garage"})
+        # A default name that comes to be later is shown as it is, also where a person gave it to another miner.
+        assert (await ask(door.change, one, {"name": "R1 0002"})).name == "R1 0002"
+        await ask(door.change, two, {"name": None})
+        assert [bench.record(mac(number)).name for number in (1, 2)] == ["R1 0002", "R1 0002"]
+
+    with_miners(story)
+
+
+def test_a_currency_may_be_written_small(with_miners):
+    async def story(bench, door, one, _):
+        assert (await ask(door.change, one, {"currency": "btc"})).currency == "BTC"
+
+    with_miners(story)
+
+
 def test_a_start_knows_all_that_was_decided(with_miners, tmp_path, monkeypatch):
     async def first(bench, door, one, two):
         await ask(door.change, one, {"name": "Garage", "labels": {"rack": "4"}, "muted_until": time.time() + 3600})

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from exporter.config import Listen
 from exporter.drivers.loader import DriverSet, Rejected
 from exporter.engine.api.caller import EngineCaller
-from exporter.engine.doors.program import Outside, ProgramDoor
+from exporter.engine.doors.program import Listening, Outside, ProgramDoor
 from exporter.errors import ChangedError, FieldError, ForbiddenError, UsageError
 from exporter.store.rows import Credential
 from exporter.store.secret import Secret
@@ -45,6 +46,27 @@ def test_settings_and_reload(with_door):
         with pytest.raises(ForbiddenError):
             await ask(ProgramDoor(EngineCaller(asyncio.get_running_loop()), bench.engine).reload)
         assert len(calls) == 2
+
+    with_door(story)
+
+
+def test_the_addresses_shown_are_those_that_are_listened_on(with_door):
+    at_first = {"http.addr": Listening(Listen("127.0.0.1", 18480), by_command_line=True)}
+    listening = {**at_first, "metrics.addr": Listening(Listen("", 41234), by_command_line=False)}
+
+    async def story(bench, _):
+        now = [{}]
+        outside = Outside(Path("/etc/flock.yml"), listening=lambda: now[0])
+        door = ProgramDoor(EngineCaller(asyncio.get_running_loop()), bench.engine, outside)
+        assert door.settings() is bench.engine.settings
+        assert door.by_command_line() == frozenset()
+        now[0] = at_first
+        assert str(door.settings().http.addr) == "127.0.0.1:18480"
+        assert door.settings().metrics == bench.engine.settings.metrics
+        now[0] = listening
+        assert str(door.settings().metrics.addr) == ":41234"
+        assert door.settings().network is bench.engine.settings.network
+        assert door.by_command_line() == {"http.addr"}
 
     with_door(story)
 

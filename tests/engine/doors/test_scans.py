@@ -89,6 +89,16 @@ def test_a_network_of_ones_own_choice(scanning):
     scanning(story)
 
 
+def test_a_clouds_metadata_service_is_left_out_of_a_scan(scanning):
+    async def story(bench, door):
+        scan = await ask(door.start, "169.254.169.252/30")
+        assert scan.addresses == 1
+        await ended(door, scan.id)
+        assert bench.scanned == ["169.254.169.253"]
+
+    scanning(story)
+
+
 def test_links_to_wallets_of_what_was_found_are_counted(scanning):
     async def story(bench, door):
         bench.hosts.put(at(1), mac=mac(1))
@@ -113,6 +123,7 @@ def test_links_to_wallets_of_what_was_found_are_counted(scanning):
         ("8.8.8.0/24", "allow_public"),
         ("10.0.0.0/8", "smaller"),
         ("224.0.0.0/24", "no host"),
+        ("169.254.169.254/32", "metadata service"),
         ("fd00::/120", "IPv6"),
         ("x" * 300, "CIDR"),
     ],
