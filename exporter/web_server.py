@@ -20,7 +20,7 @@ from cheroot import errors, makefile, server, wsgi
 from cheroot.ssl import Adapter
 
 from exporter import __version__
-from exporter.errors import UsageError
+from exporter.errors import FlockwatchError, UsageError
 
 log = logging.getLogger(__name__)
 
@@ -189,7 +189,14 @@ class _Connection(server.HTTPConnection):
 class _Gateway(wsgi.Gateway_10):
     def respond(self) -> None:
         self.req.conn.answering()
-        super().respond()
+        try:
+            super().respond()
+        except BaseException as error:
+            if isinstance(error, Exception):
+                raise
+            # cheroot would end the whole server (KeyboardInterrupt, SystemExit) or leave the client without an answer.
+            # Signals reach the main thread only, so nobody means the program here.
+            raise RuntimeError(f"a request was ended by {error!r}") from error
 
 
 class _Server(wsgi.Server):
@@ -321,6 +328,19 @@ class BoundedServer:
     def port(self) -> int:
         """The port in use; 0 before the start."""
         return 0 if self._server is None else int(self._server.bind_addr[1])
+
+    def check(self) -> None:
+        """Raise where the server has stopped by itself, so that the program does not go on half alive.
+
+        Raises:
+            FlockwatchError: it has; the log has the traceback.
+        """
+        if self._server is None or self._thread is None or (self._server.ready and self._thread.is_alive()):
+            return
+        # cheroot may still be at ending itself, and then has no more to say than an empty exception.
+        reason = repr(self._server.interrupt)
+        log.critical("%s has stopped by itself: %s", self._what, reason)
+        raise FlockwatchError(f"{self._what} has stopped by itself ({reason}); the log tells more")
 
     def stop(self) -> None:
         """Stop serving and wait for the threads."""

@@ -124,6 +124,8 @@ def _report(changes: list[dict[str, Any]]) -> int:
             sys.stdout.write(f"  SHA-256 {change['sha256']}\n")
         if change["kept"] is not None:
             sys.stdout.write(f"  the file before is kept as {change['kept']}\n")
+        if change["kept_before"] is not None:
+            sys.stdout.write(f"  your file that was kept before is {change['kept_before']} now\n")
         if change["error"] is not None:
             what = "failed" if change["result"] == FAILED else "the program cannot use it"
             sys.stdout.write(f"  {what}: {change['error']}\n")

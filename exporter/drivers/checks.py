@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Final
 
-from exporter.drivers.api import REQUIRED_METADATA, CgminerRequest, ConnectionRules, Driver, HttpRequest
+from exporter.drivers.api import REQUIRED_METADATA, CgminerRequest, ConnectionRules, Driver, HttpRequest, may_write
 from exporter.drivers.manifest import Manifest
 from exporter.errors import DriverRejected
 
@@ -46,3 +46,6 @@ def check_values(driver: Driver) -> None:
         and all(isinstance(probe, (HttpRequest, CgminerRequest)) for probe in driver.probes)
     ):
         raise DriverRejected("probes must be a tuple of HttpRequest and CgminerRequest")
+    for probe in driver.probes:
+        if may_write(probe):
+            raise DriverRejected(f"{probe.key} may write, and is a probe: those are sent to every host that is found")

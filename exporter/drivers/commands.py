@@ -91,6 +91,10 @@ class Plan:
         check: raises `CommandRefused` with the device's words where the answers to the writes say no.
         confirm_reads: asked beside the status poll each time the effect is looked for.
         confirmed: whether the effect is seen. A `MinerError` is no effect yet (an answer may be cut short meanwhile).
+        remember: what the device itself forgets by the command and another command will want, by names of the driver's
+            own (at most 16; a text of at most 200 characters, or a number). It is stored with the miner as soon as
+            something was sent, beside what was stored under other names, and comes back as
+            `CommandContext.remembered`. Never a secret.
         visible: False where nothing tells of the effect afterwards: then the device's yes counts, and only that.
         limit_seconds: how long the effect is looked for before the command ends as unconfirmed.
         settle_seconds: time before the first look.
@@ -107,6 +111,7 @@ class Plan:
     settle_seconds: float = 1.0
     goes_away: bool = False
     visible: bool = True
+    remember: Mapping[str, str | float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +124,8 @@ class CommandContext:
         model: what the miner's model offers; None where it is not known.
         address: where the miner is, for messages that must name it; None where it is not known.
         web_password: of the device, for the few commands that carry it inside (Avalon `setpool`); None where not known.
+        answers: to `AsksFirst.offer_reads`; what the device did not answer is missing.
+        remembered: what earlier plans for this miner told to `remember`; it outlives the program, not the miner's row.
     """
 
     decode: DecodeContext
@@ -127,6 +134,8 @@ class CommandContext:
     address: str | None = None
     web_username: str | None = None
     web_password: str | None = field(default=None, repr=False)
+    answers: Answers = field(default_factory=lambda: Answers({}), repr=False)
+    remembered: Mapping[str, str | float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +182,19 @@ class TuningRange:
     most: float
     choices: tuple[float, ...] = ()
     current: float | None = None
+
+
+@runtime_checkable
+class AsksFirst(Protocol):
+    """Has to ask the device what it offers, where no poll tells that: its least fan duty, the presets it has tuned."""
+
+    def offer_reads(self, command: str, context: CommandContext) -> tuple[Request, ...]:
+        """What `CommandContext.answers` must hold when a command ("restart", "pause", "resume", "identify", "mode",
+        "preset", "tuning", "pool", "fan") is offered or planned; empty where the context tells enough.
+
+        Where one that is not `optional` fails, the command cannot be planned now.
+        """
+        ...
 
 
 @runtime_checkable

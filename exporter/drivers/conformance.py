@@ -13,7 +13,16 @@ from collections.abc import Iterator
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, Final
 
-from exporter.drivers.api import REQUIRED_METADATA, Answer, Answers, CgminerRequest, DecodeContext, Driver, Request
+from exporter.drivers.api import (
+    REQUIRED_METADATA,
+    Answer,
+    Answers,
+    DecodeContext,
+    DescribesModel,
+    Driver,
+    Request,
+    may_write,
+)
 from exporter.drivers.fixture import Fixture, Replay, replay, request_keys
 from exporter.errors import InternalError, MinerError
 from exporter.model import Reading
@@ -36,12 +45,6 @@ _COUNTS: Final = frozenset(
 )  # fmt: skip
 _NO_TEXT: Final = frozenset({"none", "null", "nan", "undefined", ""})
 _LONGEST_TEXT: Final = 256
-_WRITES: Final = frozenset(
-    {
-        "switchpool", "enablepool", "disablepool", "addpool", "removepool", "poolpriority", "poolquota", "restart",
-        "quit", "save", "ascenable", "ascdisable", "ascset", "setpool", "setconfig", "zero", "reboot",
-    }
-)  # fmt: skip
 #: What a faulty driver raises instead of a MinerError.
 ESCAPES: Final = (
     ArithmeticError,
@@ -171,20 +174,14 @@ def _difference(expected: Any, got: Any, place: str = "") -> str:
 
 
 def _writes(driver: Driver, fixture: Fixture) -> list[str]:
-    """Requests of the loops that could change a device."""
+    """Requests of the loops, and those that ask for the model, that could change a device."""
     context = DecodeContext(fixture.received_at, details=fixture.details)
     requests: list[Request] = [*driver.probes]
     if not fixture.stream:
         requests += [*driver.identity_requests(context), *driver.status_requests(context)]
         requests += driver.telemetry_requests(context)
+        requests += driver.model_requests(context) if isinstance(driver, DescribesModel) else ()
     return [f"{request.key} may write" for request in requests if may_write(request)]
-
-
-def may_write(request: Request) -> bool:
-    """Whether a request could change a device."""
-    if isinstance(request, CgminerRequest):
-        return request.command in _WRITES
-    return request.method not in ("GET", "HEAD")
 
 
 # --- broken answers --------------------------------------------------------------------------------------------
@@ -194,16 +191,17 @@ def _broken_fixtures(fixture: Fixture) -> Iterator[tuple[str, Fixture]]:
     for key, answer in fixture.answers.items():
         others = {name: value for name, value in fixture.answers.items() if name != key}
         yield f"{key} missing", replace(fixture, answers=others)
-        for what, body in _broken_bodies(answer.body):
+        for what, body in broken_bodies(answer.body):
             changed = Answer(body, answer.status, answer.headers)
             yield f"{key} {what}", replace(fixture, answers={**fixture.answers, key: changed})
     for index, data in enumerate(fixture.stream):
-        for what, body in _broken_bodies(data):
+        for what, body in broken_bodies(data):
             pieces = (*fixture.stream[:index], body, *fixture.stream[index + 1 :])
             yield f"piece {index} {what}", replace(fixture, stream=pieces)
 
 
-def _broken_bodies(body: bytes) -> Iterator[tuple[str, bytes]]:
+def broken_bodies(body: bytes) -> Iterator[tuple[str, bytes]]:
+    """What is wrong, and the answer with it: cut, without a key, with a wrong value, and so on."""
     for fifth in range(1, 5):
         yield f"cut at {fifth}/5", body[: len(body) * fifth // 5]
     yield from (("empty", b""), ("HTML", _ROUTER), ("binary", bytes(range(256))), ("null", b"null"))

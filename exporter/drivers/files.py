@@ -6,9 +6,12 @@ import contextlib
 import os
 import secrets
 import stat
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from exporter.drivers.manifest import MAX_BYTES
+from exporter.drivers.writers import is_trusted
 from exporter.errors import DriverRejected
 
 #: How the name of a driver file ends.
@@ -18,6 +21,15 @@ PREVIOUS: Final = ".previous"
 TEMPLATE: Final = "TEMPLATE_miner_driver.py"
 #: Readable by all, writable by the owner: the loader refuses what others may write.
 USUAL_MODE: Final = 0o644
+
+
+@dataclass(frozen=True, slots=True)
+class ReadFile:
+    """A file as it was read, or as it is to be: its content, permission bits, and the user id of its owner."""
+
+    content: bytes
+    mode: int = USUAL_MODE
+    owner: int = field(default_factory=os.geteuid)
 
 
 def driver_files(folder: Path) -> list[Path]:
@@ -43,39 +55,39 @@ def _files(folder: Path, end: str) -> list[Path]:
     return [folder / name for name in names if not name.startswith((".", "_", TEMPLATE))]
 
 
-def kept_place(path: Path) -> Path:
-    """Where the file that another one replaces is kept: beside it."""
-    return path.with_name(path.name + PREVIOUS)
-
-
-def read_driver_file(path: Path) -> tuple[bytes, int]:
-    """The content of a driver file and its mode.
+def read_regular(path: Path) -> ReadFile:
+    """Read a file that is no larger than a driver may be.
 
     Raises:
-        DriverRejected: it cannot be read.
+        OSError: it cannot be read; `FileNotFoundError` where there is none.
+        DriverRejected: it is no regular file, or larger than that.
+    """
+    # Without blocking: opening a pipe would wait for a writer.
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as stream:
+        status = os.fstat(stream.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise DriverRejected("is no regular file")
+        # The size first, since a read sets aside memory for all of it; but the file may grow meanwhile.
+        content = b"" if status.st_size > MAX_BYTES else stream.read(MAX_BYTES + 1)
+    if max(status.st_size, len(content)) > MAX_BYTES:
+        raise DriverRejected(f"is larger than {MAX_BYTES} bytes")
+    return ReadFile(content, stat.S_IMODE(status.st_mode), status.st_uid)
+
+
+def read_driver_file(path: Path) -> ReadFile:
+    """Read a driver file.
+
+    Raises:
+        DriverRejected: it cannot be read, is no regular file, or is larger than a driver may be.
     """
     try:
-        # Without blocking: opening a pipe would wait for a writer.
-        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as stream:
-            status = os.fstat(stream.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise DriverRejected("is no regular file")
-            return stream.read(), stat.S_IMODE(status.st_mode)
+        return read_regular(path)
     except OSError as error:
         raise DriverRejected(f"cannot be read: {(error.strerror or str(error)).lower()}") from error
 
 
-def check_mode(path: Path, mode: int) -> None:
-    """Raise `DriverRejected` where others than the owner may write the file."""
-    if mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise DriverRejected(
-            f"may be written by others (mode {mode:04o}), and a driver runs with the program's rights;"
-            f" run: chmod go-w {path}"
-        )
-
-
-def write_whole(*contents: tuple[Path, bytes, int]) -> None:
-    """Put contents in place of files, each (path, content, mode).
+def write_whole(*contents: tuple[Path, ReadFile]) -> None:
+    """Put contents in place of files, each with its mode; one of a foreign owner stays his.
 
     All are written beside their places first, so that a full disk changes nothing; then each takes its place at once.
 
@@ -84,13 +96,15 @@ def write_whole(*contents: tuple[Path, bytes, int]) -> None:
     """
     with contextlib.ExitStack() as leftovers:
         ready: list[tuple[Path, Path]] = []
-        for path, content, mode in contents:
+        for path, new in contents:
             temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
             leftovers.callback(temporary.unlink, missing_ok=True)
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             with os.fdopen(descriptor, "wb") as stream:
-                stream.write(content)
-                os.fchmod(stream.fileno(), mode)
+                stream.write(new.content)
+                if not is_trusted(new.owner):
+                    os.fchown(stream.fileno(), new.owner, -1)
+                os.fchmod(stream.fileno(), new.mode)
                 stream.flush()
                 os.fsync(stream.fileno())
             ready.append((temporary, path))

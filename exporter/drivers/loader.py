@@ -2,28 +2,25 @@
 
 A user's file replaces the bundled driver of the same `driver_type`. A file that cannot be used is rejected with its
 traceback, and the bundled driver serves in its place. User drivers run with the program's own rights: that is why a
-file that others may write is refused.
+file that others may write or exchange is refused.
 """
 
 from __future__ import annotations
 
 import logging
-import re
-import sys
 import traceback
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from importlib.machinery import SourceFileLoader
-from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
-from types import CodeType, MappingProxyType
+from types import MappingProxyType
 from typing import Final
 
 from exporter.drivers import user_folder as folders
 from exporter.drivers.api import Driver
-from exporter.drivers.checks import check_values, driver_class
-from exporter.drivers.files import SUFFIX, TEMPLATE, check_mode, driver_files, read_driver_file
+from exporter.drivers.execution import run_file
+from exporter.drivers.files import SUFFIX, TEMPLATE, driver_files, read_driver_file
 from exporter.drivers.manifest import Manifest, read_manifest, sha256_hex, version_key
+from exporter.drivers.writers import check_writers
 from exporter.errors import DriverRejected
 
 log = logging.getLogger(__name__)
@@ -166,13 +163,13 @@ class _Folder:
         for path in paths:
             digest = None
             try:
-                content, mode = read_driver_file(path)
-                digest = sha256_hex(content)
+                read = read_driver_file(path)
+                digest = sha256_hex(read.content)
                 if digest in skip:
                     continue
                 if self.source == "user":
-                    check_mode(path, mode)
-                files.append(_File(read_manifest(path, content), content))
+                    check_writers(path, read.mode, read.owner)
+                files.append(_File(read_manifest(path, read.content), read.content))
             except DriverRejected as error:
                 named = path.name.removesuffix(SUFFIX)
                 self._reject(path, named if named in self._bundled else None, digest, error)
@@ -181,7 +178,8 @@ class _Folder:
             manifest = file.manifest
             try:
                 _check_single(file, files)
-                driver = self._known.get((self.source, manifest.path, manifest.sha256)) or _load(file, self.source)
+                driver = self._known.get((self.source, manifest.path, manifest.sha256))
+                driver = driver or run_file(manifest, file.content, self.source)
                 loaded[manifest.driver_type] = LoadedDriver(driver, manifest, self.source)
             except DriverRejected as error:
                 self._reject(manifest.path, manifest.driver_type, manifest.sha256, error)
@@ -209,57 +207,10 @@ def load_single(path: Path) -> LoadedDriver:
     Raises:
         DriverRejected: it cannot be used; the message says why.
     """
-    content, mode = read_driver_file(path)
-    check_mode(path, mode)
-    file = _File(read_manifest(path, content), content)
-    return LoadedDriver(_load(file, "user"), file.manifest, "user")
-
-
-class _ContentLoader(SourceFileLoader):
-    """Runs the content that was checked, not what the file holds a moment later, and leaves no compiled copy."""
-
-    def __init__(self, name: str, path: Path, content: bytes) -> None:
-        super().__init__(name, str(path))
-        self._content = content
-
-    def get_code(self, fullname: str) -> CodeType:
-        return self.source_to_code(self._content, self.path)
-
-
-def _load(file: _File, source: str) -> Driver:
-    """Run the file and build its driver.
-
-    Its module is known to `sys.modules` under a name of its own; on failure what was there before is there again.
-
-    Raises:
-        DriverRejected: anything goes wrong.
-    """
-    manifest = file.manifest
-    stem = re.sub(r"\W", "_", manifest.path.stem)
-    name = f"_flockwatch_{source}_{stem}_{manifest.sha256[:16]}"
-    loader = _ContentLoader(name, manifest.path, file.content)
-    spec = spec_from_loader(name, loader, origin=str(manifest.path))
-    assert spec is not None
-    module = module_from_spec(spec)
-    before = sys.modules.get(name)
-    sys.modules[name] = module
-    driver: Driver | None = None
-    try:
-        loader.exec_module(module)
-        driver = driver_class(module, manifest)()
-        check_values(driver)
-    except DriverRejected:
-        driver = None
-        raise
-    except (Exception, SystemExit) as error:
-        driver = None
-        raise DriverRejected(f"fails when it is loaded: {_one_line(error)}") from error
-    finally:
-        if driver is None:
-            sys.modules.pop(name, None)
-            if before is not None:
-                sys.modules[name] = before
-    return driver
+    read = read_driver_file(path)
+    check_writers(path, read.mode, read.owner)
+    manifest = read_manifest(path, read.content)
+    return LoadedDriver(run_file(manifest, read.content, "user"), manifest, "user")
 
 
 def _with_update(entry: LoadedDriver, original: LoadedDriver | None, outdated: bool) -> LoadedDriver:
@@ -275,10 +226,6 @@ def _with_update(entry: LoadedDriver, original: LoadedDriver | None, outdated: b
         entry.driver_type, original.version, entry.path, entry.version,
     )  # fmt: skip
     return LoadedDriver(entry.driver, entry.manifest, entry.source, original.version)
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())[:300]
 
 
 def _log_result(result: DriverSet) -> None:

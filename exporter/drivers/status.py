@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from exporter.drivers.files import PREVIOUS, SUFFIX, driver_files, kept_files, read_driver_file
+from exporter.drivers.files import PREVIOUS, SUFFIX, ReadFile, driver_files, kept_files, read_driver_file
 from exporter.drivers.loader import DriverSet, LoadedDriver, Rejected
 from exporter.drivers.manifest import Manifest, read_manifest, sha256_hex, version_key
 from exporter.drivers.user_folder import survey
@@ -60,13 +60,15 @@ class DriverStatus:
 
 @dataclass(frozen=True, slots=True)
 class FoundFile:
-    """A driver file as it lies on disk. `manifest` is None where it cannot be read, and then `error` says why."""
+    """A driver file as it lies on disk.
+
+    `read` and `sha256` are None where it cannot be read, `manifest` also where that is not in it; `error` says why.
+    """
 
     path: Path
     driver_type: str
-    content: bytes
+    read: ReadFile | None
     sha256: str | None
-    mode: int
     manifest: Manifest | None
     error: str | None
 
@@ -120,14 +122,14 @@ def _read(path: Path) -> FoundFile:
     """A file as it lies there. One that cannot be read counts as the type that its name says."""
     named = path.name.removesuffix(PREVIOUS).removesuffix(SUFFIX)
     try:
-        content, mode = read_driver_file(path)
+        read = read_driver_file(path)
     except DriverRejected as error:
-        return FoundFile(path, named, b"", None, 0, None, str(error))
+        return FoundFile(path, named, None, None, None, str(error))
     try:
-        manifest = _manifest(path, content)
+        manifest = _manifest(path, read.content)
     except DriverRejected as error:
-        return FoundFile(path, named, content, sha256_hex(content), mode, None, str(error))
-    return FoundFile(path, manifest.driver_type, content, manifest.sha256, mode, manifest, None)
+        return FoundFile(path, named, read, sha256_hex(read.content), None, str(error))
+    return FoundFile(path, manifest.driver_type, read, manifest.sha256, manifest, None)
 
 
 @functools.lru_cache(maxsize=64)

@@ -8,16 +8,17 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from exporter.drivers.files import PREVIOUS, USUAL_MODE, check_mode, kept_place, write_whole
+from exporter.drivers.files import PREVIOUS, ReadFile, write_whole
+from exporter.drivers.keeping import file_at, keep_beside
 from exporter.drivers.loader import BUNDLED_FOLDER, DriverSet
 from exporter.drivers.status import DriverStatus, FoundFile, Shelves, is_newer, look, statuses
-from exporter.drivers.user_folder import note_installed
+from exporter.drivers.user_folder import note_installed, our_digests
+from exporter.drivers.writers import check_writers
 from exporter.errors import DriverRejected, FieldError, FlockwatchError, StoreError, UnknownError, UsageError
 from exporter.text import clean_text
 
@@ -38,6 +39,7 @@ class DriverChange:
         version_before, version: before and now; None where the file tells none.
         sha256: of the file that is in place now.
         kept: the name of the file that holds what was there before, None where nothing was kept.
+        kept_before: the name that the file kept before that has now; None where there was none that is the user's.
         error: why it failed; or, where the file is in place, why the program cannot use it.
     """
 
@@ -47,6 +49,7 @@ class DriverChange:
     version: str | None = None
     sha256: str | None = None
     kept: str | None = None
+    kept_before: str | None = None
     error: str | None = None
 
 
@@ -71,31 +74,36 @@ class DriverFolder:
         Raises:
             UnknownError: no such bundled driver.
             FieldError: `sha256` is another one.
-            UsageError: several files hold the driver, or another one has its place.
+            UsageError: several files hold the driver, another one has its place, or what is there cannot be kept.
             StoreError: the folder cannot be written; it is as it was.
         """
         shelves = self._look()
         original = shelves.bundled.get(driver_type)
-        if original is None or original.manifest is None:
+        if original is None or original.read is None or original.manifest is None:
             raise UnknownError(f"no bundled driver is called {clean_text(driver_type, 40)!r}; {_known(shelves)}")
         _check_shown(sha256, original, "bundled")
         users = shelves.users.get(driver_type, ())
         if not users:
             return DriverChange(driver_type, UNCHANGED, original.version, original.version, original.sha256)
         old = _only(users, driver_type)
-        if old.sha256 is None:
+        if old.read is None:
             raise UsageError(f"{old.path} {old.error}; move it away first, since it cannot be kept")
         target = self.folder / original.path.name
         if old.path != target:
             self._check_free(target, shelves)
-        kept = kept_place(old.path)
+        new = ReadFile(original.read.content)
         with _writing(target):
-            write_whole((kept, old.content, stat.S_IMODE(old.mode)), (target, original.content, USUAL_MODE))
+            ours = our_digests(self.folder) | {one.sha256 for one in shelves.bundled.values() if one.sha256}
+            keeping = keep_beside(old.path, old.read, ours)
+            write_whole(*keeping.writes, (target, new))
             if old.path != target:
                 os.unlink(old.path)
-            note_installed(self.folder, target.name, original.content)
-        log.info("driver %s: %s put in place of %s, which is kept as %s", driver_type, target, old.path.name, kept.name)
-        return DriverChange(driver_type, UPDATED, old.version, original.version, original.sha256, kept.name)
+            note_installed(self.folder, target.name, new.content)
+        kept, before = keeping.place.name, None if keeping.moved is None else keeping.moved.name
+        log.info("driver %s: %s put in place of %s, which is kept as %s", driver_type, target, old.path.name, kept)
+        if before is not None:
+            log.info("driver %s: what was kept before is %s now", driver_type, before)
+        return DriverChange(driver_type, UPDATED, old.version, original.version, original.sha256, kept, before)
 
     def update_all(self) -> tuple[DriverChange, ...]:
         """Update every driver of which the program brings a newer one. What fails stops no other."""
@@ -131,7 +139,7 @@ class DriverFolder:
             )
         old = _only(shelves.kept[driver_type], driver_type)
         _check_shown(sha256, old, "kept")
-        _check_usable(old)
+        kept = _usable(old)
         target = old.path.with_name(old.path.name.removesuffix(PREVIOUS))
         others = [one.path.name for one in shelves.users.get(driver_type, ()) if one.path != target]
         if others:
@@ -139,15 +147,15 @@ class DriverFolder:
                 f"{', '.join(others)} holds driver {driver_type} too, and one file is enough; take it out of the"
                 f" folder {self.folder} first"
             )
-        return self._swap(old, target, shelves)
+        return self._swap(old, kept, target, shelves)
 
-    def _swap(self, old: FoundFile, target: Path, shelves: Shelves) -> DriverChange:
+    def _swap(self, old: FoundFile, read: ReadFile, target: Path, shelves: Shelves) -> DriverChange:
         with _writing(target):
-            present = (target.read_bytes(), stat.S_IMODE(target.stat().st_mode)) if target.exists() else None
+            present = file_at(target)
             if present is None:
                 os.replace(old.path, target)
             else:
-                write_whole((old.path, *present), (target, old.content, stat.S_IMODE(old.mode)))
+                write_whole((old.path, present), (target, read))
         served = (*shelves.users.get(old.driver_type, ()), shelves.bundled.get(old.driver_type))
         before = next((one.version for one in served if one is not None), None)
         log.info("driver %s: %s is the kept file again", old.driver_type, target)
@@ -184,20 +192,24 @@ def _check_shown(sha256: str | None, found: FoundFile, which: str) -> None:
         )
 
 
-def _check_usable(found: FoundFile) -> None:
+def _usable(found: FoundFile) -> ReadFile:
     try:
-        check_mode(found.path, found.mode)
+        if found.read is not None:
+            check_writers(found.path, found.read.mode, found.read.owner)
     except DriverRejected as error:
         raise UsageError(f"{found.path} {error}") from error
-    if found.error is not None:
+    if found.read is None or found.error is not None:
         raise UsageError(f"{found.path} cannot be used: {found.error}; mend it, or delete it")
+    return found.read
 
 
 @contextlib.contextmanager
 def _writing(place: Path) -> Iterator[None]:
-    """What the disk refuses becomes a `StoreError` that names the place."""
+    """What the disk refuses becomes a `StoreError` that names the place; what cannot be kept, a `UsageError`."""
     try:
         yield
+    except DriverRejected as error:
+        raise UsageError(str(error)) from error
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise StoreError(f"{place} cannot be written: {reason}; check space, owner and mode") from error

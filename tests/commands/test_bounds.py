@@ -92,6 +92,53 @@ def test_a_write_past_a_bound_is_never_sent(request_):
         checked_writes((GOOD, Write(request_)))
 
 
+@pytest.mark.parametrize(
+    "request_",
+    [
+        HttpRequest("/api/system/restart", method="POST"),
+        HttpRequest("/api/system", method="PATCH", body=b"{}"),
+        HttpRequest("/cgi-bin/reboot.cgi"),
+        HttpRequest("/ranges", otherwise=HttpRequest("/ranges", method="POST")),
+        HttpRequest("/ranges", otherwise=HttpRequest("/range", otherwise=HttpRequest("/restart?now=1"))),
+        CgminerRequest("restart"),
+        CgminerRequest("summary+quit"),
+        CgminerRequest("ascset", "0,reboot,0", text=True),
+    ],
+)
+def test_what_may_change_a_miner_is_never_asked_as_a_read(request_):
+    for reads in ({"reads": (request_,)}, {"confirm_reads": (request_,)}):
+        with pytest.raises(InternalError, match="as a read"):
+            checked_plan(plan(**reads))
+    with pytest.raises(InternalError, match="as a read"):
+        checked_reads((HttpRequest("/info"), request_))
+    assert checked_writes((Write(request_),))
+
+
+def test_what_is_asked_in_the_place_of_another_is_within_the_bounds_too():
+    chain = HttpRequest("/0")
+    for number in range(50):
+        chain = HttpRequest(f"/{number}", otherwise=chain)
+    for bad in (HttpRequest("/a", otherwise=HttpRequest("/a\r\nX: y")), chain):
+        with pytest.raises(InternalError, match="driver"):
+            checked_reads((bad,))
+        with pytest.raises(InternalError, match="driver"):
+            checked_writes((Write(bad),))
+
+
+def test_looking_at_a_miner_sends_no_write_whatever_the_driver_says(tmp_path, monkeypatch):
+    class Restless(CommandRig):
+        def tuning_reads(self, context):
+            return (HttpRequest("/restart", method="POST", body=b"{}"),)
+
+    async def story(bench):
+        door, ids = await flock_of(bench, 1)
+        offers = await ask(door.offers, ids[0])
+        assert [one.command for one in offers.commands] == ["restart", "mode", "pool"]
+        assert bench.hosts.writes == []
+
+    run(tmp_path, monkeypatch, story, **rigs(drivers=driver_set(users=(Restless(),))))
+
+
 def test_thousands_of_writes_and_a_check_that_is_none():
     with pytest.raises(InternalError, match="5000 writes"):
         checked_writes((GOOD,) * 5000)

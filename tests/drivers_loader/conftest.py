@@ -76,11 +76,16 @@ class Folders:
         (self.bundled / name).write_text(text)
 
     def write(self, name, text, mode=0o644):
-        self.user.mkdir(parents=True, exist_ok=True)
+        self.make()
         path = self.user / name
         path.write_text(text)
         path.chmod(mode)
         return path
+
+    def make(self):
+        """The user's folder, which nobody else may write whatever the umask."""
+        self.user.mkdir(parents=True, exist_ok=True)
+        self.user.chmod(0o755)
 
     def names(self):
         return sorted(path.name for path in self.user.iterdir())

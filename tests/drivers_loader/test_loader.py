@@ -3,11 +3,14 @@
 import logging
 import os
 import sys
+import threading
 
 import pytest
 
+from exporter.drivers import execution
 from exporter.drivers.api import Driver
-from exporter.drivers.loader import load_drivers
+from exporter.drivers.loader import load_drivers, load_single
+from exporter.errors import DriverRejected
 from tests.drivers_loader.conftest import changed, driver_text
 
 
@@ -77,12 +80,21 @@ BROKEN = {
     "interface": (changed(GOOD, interface_version="interface_version = 2"), "interface_version", "DriverRejected"),
     "import": ("import no_such_module\n" + GOOD, "ModuleNotFoundError", "no_such_module"),
     "error": (GOOD + "\n1 / 0\n", "ZeroDivisionError", "1 / 0"),
+    "cancelled": (GOOD + "\nimport asyncio\nraise asyncio.CancelledError\n", "CancelledError", "raise asyncio"),
+    "interrupt": (GOOD + "\nraise KeyboardInterrupt\n", "KeyboardInterrupt", "raise KeyboardInterrupt"),
+    "generator exit": (GOOD + "\nraise GeneratorExit\n", "GeneratorExit", "raise GeneratorExit"),
+    "error of its own": (GOOD + "\nclass Odd(BaseException): ...\nraise Odd('so')\n", "loaded: Odd: so", "raise Odd"),
+    "error without words": (
+        GOOD + "\nclass Odd(Exception):\n    def __str__(self):\n        return 1\nraise Odd\n", "Odd", "raise Odd"
+    ),
+    "constructor that exits": (GOOD + "\n    def __init__(self):\n        exit()\n", "SystemExit", "__init__"),
     "exit": (GOOD + "\nraise SystemExit(3)\n", "SystemExit", "SystemExit(3)"),
     "constructor": (GOOD + "\n    def __init__(self):\n        1 / 0\n", "ZeroDivisionError", "__init__"),
     "other base": (GOOD.replace("(Driver)", "(object)"), "does not derive from", "DriverRejected"),
     "lies": (GOOD + '\n    locals()["manufacturer"] = "Other"\n', "manufacturer is 'Lamps Inc'", "Other"),
     "methods": (GOOD.replace("def decode_status", "def decode_state"), "lacks decode_status", "DriverRejected"),
     "probes": (changed(GOOD, probes='probes = ("/lamp",)'), "probes must be", "DriverRejected"),
+    "acting": (changed(GOOD, probes='probes = (HttpRequest("/x", method="POST"),)'), "POST /x may write", "a probe"),
     "rules": (changed(GOOD, probes="rules = None"), "rules must be", "DriverRejected"),
     "vanishing": (GOOD + "\nimport sys\ndel sys.modules[__name__]\n1 / 0\n", "ZeroDivisionError", "1 / 0"),
 }  # fmt: skip
@@ -160,19 +172,74 @@ def test_names_that_are_not_loaded(folders, caplog):
 
 
 def test_a_folder_instead_of_a_file(folders):
-    folders.user.mkdir(parents=True)
+    folders.make()
     (folders.user / "odd_driver.py").mkdir()
     assert "cannot be read: is a directory" in only(load(folders).rejected).reason
 
 
 def test_a_pipe_instead_of_a_file(folders):
-    folders.user.mkdir(parents=True)
+    folders.make()
     os.mkfifo(folders.user / "odd_driver.py")
     assert "no regular file" in only(load(folders).rejected).reason
 
 
+HANGS = """
+
+import pathlib
+import time
+
+while not pathlib.Path({release!r}).exists():
+    time.sleep(0.01)
+"""
+
+
+@pytest.fixture
+def hanging(folders, tmp_path):
+    """A driver file that does not end by itself, and what lets it end."""
+    release = tmp_path / "release"
+    folders.write("lamp_driver.py", driver_text(note="mine") + HANGS.format(release=str(release)))
+    yield release
+    release.touch()
+    for thread in threading.enumerate():
+        if thread.name == execution.THREAD:
+            thread.join(30)
+
+
+def test_a_file_that_does_not_finish_loading_is_rejected_and_the_others_serve(folders, hanging, monkeypatch):
+    monkeypatch.setattr(execution, "LOAD_SECONDS", 0.5)
+    folders.write("torch_driver.py", driver_text("torch"))
+    before = modules()
+    result = load(folders)
+    assert "did not finish loading within 0.5 s" in only(result.rejected).reason
+    assert result.drivers["lamp"].note.text == "bundled"
+    assert "torch" in result.drivers
+    assert not [name for name in modules() - before if "lamp_driver" in name and "_user_" in name]
+    with pytest.raises(DriverRejected, match="finish"):
+        load_single(folders.user / "lamp_driver.py")
+
+
+def test_a_file_that_still_loads_is_not_begun_once_more(folders, hanging, monkeypatch):
+    monkeypatch.setattr(execution, "LOAD_SECONDS", 0.5)
+    load(folders)
+    begun = [thread for thread in threading.enumerate() if thread.name == execution.THREAD]
+    result = load(folders)
+    assert "not finished loading" in only(result.rejected).reason
+    assert [thread for thread in threading.enumerate() if thread.name == execution.THREAD] == begun
+    hanging.touch()
+    begun[0].join(30)
+    assert load(folders).drivers["lamp"].note.text == "mine"
+
+
+def test_a_file_that_is_mended_loads_while_the_old_one_hangs(folders, hanging, monkeypatch):
+    monkeypatch.setattr(execution, "LOAD_SECONDS", 0.5)
+    load(folders)
+    monkeypatch.setattr(execution, "LOAD_SECONDS", 60.0)
+    folders.write("lamp_driver.py", driver_text(note="mended"))
+    assert load(folders).drivers["lamp"].note.text == "mended"
+
+
 def test_a_link_to_nowhere(folders):
-    folders.user.mkdir(parents=True)
+    folders.make()
     (folders.user / "odd_driver.py").symlink_to("nowhere")
     assert "cannot be read" in only(load(folders).rejected).reason
 

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import logging
 import os
 import shutil
 
@@ -13,6 +14,8 @@ from exporter.drivers.update import DriverFolder
 from exporter.engine.doors.drivers import DriversDoor
 from exporter.errors import FieldError, StoreError, UnknownError, UsageError
 from tests.drivers_loader.conftest import changed, digest, driver_text
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
 
 OLD = driver_text(version="0.9.0", note="mine")
 NEW = driver_text()
@@ -251,6 +254,146 @@ def test_breaking_off_between_the_two_files_leaves_the_old_one_in_use(edited, mo
             edited.door.update("lamp")
     assert (edited.text(), edited.text("lamp_driver.py.previous")) == (OLD, OLD)
     assert not [name for name in edited.folders.names() if name.endswith(".tmp")]
+
+
+def release(bench, version):
+    """The program brings another version and starts."""
+    text = driver_text(version=version, note=version)
+    bench.folders.bundle("lamp_driver.py", text)
+    bench.load()
+    return text
+
+
+def edit(bench, note):
+    text = driver_text(note=note)
+    bench.folders.write("lamp_driver.py", text)
+    bench.door.reload()
+    return text
+
+
+def test_a_kept_file_of_the_users_survives_the_next_release(bench, caplog):
+    caplog.set_level(logging.INFO)
+    mine = edit(bench, "mine")
+    second = release(bench, "1.2.0")
+    bench.door.update("lamp")
+    assert bench.text("lamp_driver.py.previous") == mine
+    third = release(bench, "1.3.0")
+    assert (bench.text(), bench.text("lamp_driver.py.previous")) == (third, second)
+    assert bench.text("lamp_driver.py.previous.1") == mine
+    assert "kept before is lamp_driver.py.previous.1 now" in caplog.text
+    fourth = release(bench, "1.4.0")
+    assert (bench.text(), bench.text("lamp_driver.py.previous")) == (fourth, third)
+    assert "lamp_driver.py.previous.2" not in bench.folders.names()
+    assert bench.text("lamp_driver.py.previous.1") == mine
+    assert [one.driver_type for one in bench.door.all()] == ["lamp"]
+
+
+def test_each_edited_file_that_was_updated_is_kept(bench):
+    first = edit(bench, "first")
+    assert bench.door.update("lamp").kept_before is None
+    second = edit(bench, "second")
+    done = bench.door.update("lamp")
+    assert (done.kept, done.kept_before) == ("lamp_driver.py.previous", "lamp_driver.py.previous.1")
+    assert bench.text("lamp_driver.py.previous") == second
+    assert bench.text("lamp_driver.py.previous.1") == first
+    third = edit(bench, "third")
+    assert bench.door.update("lamp").kept_before == "lamp_driver.py.previous.2"
+    kept = [bench.text(f"lamp_driver.py.previous{end}") for end in ("", ".1", ".2")]
+    assert kept == [third, first, second]
+    assert bench.door.rollback("lamp").sha256 == digest(third)
+
+
+def test_a_kept_file_that_is_one_of_ours_or_numbered_already_is_not_kept_twice(bench):
+    mine = edit(bench, "mine")
+    release(bench, "1.2.0")
+    bench.door.update("lamp")
+    bench.door.rollback("lamp")
+    done = bench.door.update("lamp")
+    assert (done.kept_before, bench.text("lamp_driver.py.previous")) == (None, mine)
+    release(bench, "1.3.0")
+    edit(bench, "mine")
+    bench.door.update("lamp")
+    edit(bench, "other")
+    done = bench.door.update("lamp")
+    assert done.kept_before == "lamp_driver.py.previous.1"
+    names = [name for name in bench.folders.names() if ".previous." in name]
+    assert names == ["lamp_driver.py.previous.1"]
+    assert bench.text("lamp_driver.py.previous.1") == mine
+
+
+def test_without_a_record_every_kept_file_counts_as_the_users(folders):
+    folders.write("lamp_driver.py", OLD)
+    bench = Bench(folders)
+    bench.door.update("lamp")
+    bench.folders.write("lamp_driver.py", driver_text(note="second"))
+    bench.door.update("lamp")
+    assert folders.names() == ["lamp_driver.py", "lamp_driver.py.previous", "lamp_driver.py.previous.1"]
+    assert bench.text("lamp_driver.py.previous.1") == OLD
+
+
+def test_a_full_disk_leaves_what_was_kept_before_in_its_place(bench, monkeypatch):
+    edit(bench, "first")
+    bench.door.update("lamp")
+    edit(bench, "second")
+    before = bench.contents()
+
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files.os, "fsync", full)
+        with pytest.raises(StoreError):
+            bench.door.update("lamp")
+    assert bench.contents() == before
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "huge"])
+def test_what_is_no_file_in_the_place_of_the_kept_one_is_told_and_left_alone(edited, kind):
+    place = edited.folders.user / "lamp_driver.py.previous"
+    if kind == "folder":
+        place.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(place)
+    else:
+        place.touch()
+        os.truncate(place, 1 << 40)
+    before = place.lstat()
+    with pytest.raises(UsageError, match=r"lamp_driver\.py\.previous .*move it away"):
+        edited.door.update("lamp")
+    assert edited.text() == OLD
+    assert (place.lstat().st_ino, place.lstat().st_size) == (before.st_ino, before.st_size)
+
+
+def test_a_pipe_in_the_place_of_a_kept_file_stops_no_start(bench, caplog):
+    os.mkfifo(bench.folders.user / "lamp_driver.py.previous")
+    release(bench, "1.2.0")
+    assert bench.note() == "1.2.0"
+    assert bench.text() == NEW
+    assert "lamp_driver.py.previous is no regular file" in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["pipe", "huge"])
+def test_the_way_back_over_what_is_no_file_is_refused(edited, kind):
+    edited.door.update("lamp")
+    place = edited.folders.user / "lamp_driver.py"
+    if kind == "pipe":
+        place.unlink()
+        os.mkfifo(place)
+    else:
+        os.truncate(place, 1 << 40)
+    with pytest.raises(UsageError, match="move it away"):
+        edited.door.rollback("lamp")
+    assert place.exists()
+    assert edited.text("lamp_driver.py.previous") == OLD
+
+
+@needs_root
+def test_a_file_of_another_user_is_kept_as_his_so_that_the_way_back_refuses_it(edited):
+    os.chown(edited.folders.user / "lamp_driver.py", 65534, -1)
+    edited.door.update("lamp")
+    assert (edited.folders.user / "lamp_driver.py.previous").stat().st_uid == 65534
+    with pytest.raises(UsageError, match="belongs to"):
+        edited.door.rollback("lamp")
 
 
 # --- all --------------------------------------------------------------------------------------------------------

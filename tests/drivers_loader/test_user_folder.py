@@ -52,7 +52,7 @@ def test_the_copies_load_whatever_the_umask(folders):
 
 
 def test_an_empty_folder_is_filled(folders):
-    folders.user.mkdir(parents=True)
+    folders.make()
     load(folders)
     assert folders.names() == FILLED
 

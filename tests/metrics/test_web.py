@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 import dataclasses
@@ -530,3 +531,86 @@ def test_a_fault_of_ours_is_logged_and_answered(program: Program, serve: Serve, 
     assert answer.status_code == 500
     assert "planted" not in answer.text
     assert "ZeroDivisionError" in caplog.text
+
+
+# --- what must not end the server ---------------------------------------------------------------------------------
+
+
+class Odd(BaseException):
+    """Of no kind that anybody expects."""
+
+
+ENDS = [KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError, Odd]
+
+
+@pytest.mark.parametrize("kind", ENDS)
+def test_what_ends_programs_ends_one_request_only(
+    program: Program, serve: Serve, caplog: pytest.LogCaptureFixture, kind: type[BaseException]
+):
+    def broken() -> bool:
+        raise kind("planted")
+
+    program.ready = broken  # type: ignore[method-assign]
+    client = serve(headers={"Connection": "close"})
+    for _ in range(web_server.THREADS + 2):
+        answer = client.get("/-/ready")
+        assert answer.status_code == 500
+        assert "planted" not in answer.text
+    assert kind.__name__ in caplog.text
+    assert client.get("/-/healthy").status_code == 200
+
+
+@pytest.mark.parametrize("kind", ENDS)
+def test_what_ends_programs_in_the_middle_of_an_answer_ends_that_answer_only(kind: type[BaseException]):
+    def app(environ: dict[str, object], start: Callable[..., object]) -> Iterator[bytes]:
+        start("200 OK", [("Content-Type", "text/plain")])
+        yield b"begun"
+        if environ["PATH_INFO"] == "/broken":
+            raise kind("planted")
+
+    server = web_server.BoundedServer(app, what="the server", option="--address")
+    server.start("127.0.0.1", 0)
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{server.port}", trust_env=False) as client:
+            for _ in range(web_server.THREADS + 2):
+                with contextlib.suppress(httpx.RemoteProtocolError):
+                    client.get("/broken")
+            assert client.get("/").text == "begun"
+        server.check()
+    finally:
+        server.stop()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # so cheroot gives up
+def test_a_server_that_has_stopped_by_itself_is_told(
+    program: Program, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    before = set(threading.enumerate())
+    listener = program.listener()
+    listener.check()
+    listener.start("127.0.0.1", 0)
+    try:
+        listener.check()
+
+        def broken(connection: object) -> None:
+            raise MemoryError("planted")
+
+        # A fault outside of the application: cheroot gives the whole server up.
+        monkeypatch.setattr(web_server._Connection, "close", broken)
+        with contextlib.suppress(httpx.HTTPError):
+            httpx.get(f"http://127.0.0.1:{listener.port}/", trust_env=False, headers={"Connection": "close"})
+
+        def watch() -> None:
+            for _ in range(1000):
+                listener.check()
+                threading.Event().wait(0.01)
+
+        with pytest.raises(FlockwatchError, match="the metrics listener has stopped by itself"):
+            watch()
+        assert "has stopped by itself" in caplog.text
+    finally:
+        monkeypatch.undo()
+        listener.stop()
+        for thread in set(threading.enumerate()) - before:
+            thread.join(10.0)
+    listener.check()

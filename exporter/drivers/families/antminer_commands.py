@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from exporter.drivers import fields
-from exporter.drivers.api import Answers, Auth, HttpRequest
+from exporter.drivers.api import Answers, Auth, HttpRequest, Request
 from exporter.drivers.commands import CommandContext, CommandRefused, Evidence, Plan, PoolRules, PoolSetting, Write
 from exporter.drivers.families import bitmain_cgi as cgi
 from exporter.drivers.families.bitmain_units import MODES, SLEEP, work_mode
@@ -33,6 +34,8 @@ BLINK: Final = HttpRequest(cgi.BLINK, auth=Auth.DIGEST)
 #: Asked before a restart: a wrong password, or no web interface at all, is found before anything is sent.
 _SYSTEM: Final = HttpRequest(cgi.SYSTEM, auth=Auth.DIGEST)
 _CODES: Final[Mapping[str, int]] = {name: code for code, name in MODES.items()}
+#: What is remembered: the mode before a sleep.
+_AWAKE_MODE: Final = "awake_mode"
 _SLOTS: Final = 3
 #: The settings page takes less, and so would stop the air of a miner of 3 kW; VNish on the same boards takes no less.
 _LEAST_DUTY: Final = ratio(0.1)
@@ -56,13 +59,24 @@ class AntminerCommands:
             goes_away=True,
         )
 
+    def offer_reads(self, command: str, context: CommandContext) -> tuple[Request, ...]:
+        """The mode of now: the last reading may have it from the slow part of a poll, a minute ago."""
+        return (CONF,) if command in ("pause", "resume", "mode") and _obstacle(context) is None else ()
+
     def pause(self, context: CommandContext) -> Plan:
         return _mode_plan(
             "The miner sleeps: it stops hashing and stays on the network until it is resumed.", SLEEP, context
         )
 
     def resume(self, context: CommandContext) -> Plan:
-        return _mode_plan("The miner wakes up in its normal mode and hashes in some minutes.", "normal", context)
+        """Back into the mode before the sleep, which the miner forgets: it is never to take more power than before."""
+        _refuse_where(_obstacle(context))
+        now = _mode_now(context)
+        if now is not None and now != SLEEP:
+            return _awake_already(now)
+        former = context.remembered.get(_AWAKE_MODE)
+        mode = former if isinstance(former, str) and former in _CODES and former != SLEEP else "normal"
+        return _mode_plan(f"The miner wakes up in its {_shown(mode)} mode and hashes in some minutes.", mode, context)
 
     def supported_modes(self, context: CommandContext) -> tuple[str, ...]:
         return tuple(_CODES) if _obstacle(context) is None else ()
@@ -70,8 +84,7 @@ class AntminerCommands:
     def set_mode(self, mode: str, context: CommandContext) -> Plan:
         if mode not in _CODES:
             raise CommandRefused(f"there is no mode {mode}; the miner has {', '.join(_CODES)}")
-        shown = mode.replace("_", " ")
-        return _mode_plan(f"The miner restarts its mining in its {shown} mode.", mode, context)
+        return _mode_plan(f"The miner restarts its mining in its {_shown(mode)} mode.", mode, context)
 
     def identify_light(self, on: bool, context: CommandContext) -> Plan:
         _refuse_where(_obstacle(context))
@@ -142,6 +155,18 @@ def _obstacle(context: CommandContext) -> str | None:
     return None
 
 
+def _mode_now(context: CommandContext) -> str | None:
+    """The mode by the settings where they were asked for, else by the last reading."""
+    conf = context.answers.optional_document(CONF.key)
+    if conf is not None:
+        return work_mode(fields.as_table(conf, CONF.key), CONF.key)
+    return None if context.reading is None else context.reading.work_mode
+
+
+def _shown(mode: str) -> str:
+    return mode.replace("_", " ")
+
+
 def _refuse_where(obstacle: str | None) -> None:
     if obstacle is not None:
         raise CommandRefused(obstacle)
@@ -172,19 +197,36 @@ def _refuse_errors(answers: Answers) -> None:
 
 
 def _restarted(evidence: Evidence) -> bool:
-    """Mining for a shorter time than before; one that did not mine must have been away."""
+    """Mining for a shorter time than before.
+
+    One that did not mine, or had only just begun to, must have been away.
+    """
     before = None if evidence.before is None else evidence.before.mining_uptime
     after = evidence.after.mining_uptime
-    return after is not None and (after < before if before is not None else evidence.went_away)
+    if after is None:
+        return False
+    return (before is not None and after < before) or (evidence.went_away and after <= _RESTART_SECONDS)
 
 
 def _mode_plan(effect: str, mode: str, context: CommandContext) -> Plan:
-    code = _CODES[mode]
+    code, now = _CODES[mode], _mode_now(context)
 
     def seen(conf: Mapping[str, Any], after: Reading) -> bool:
         return work_mode(conf, CONF.key) == mode and (mode != SLEEP or not after.hashrate)
 
-    return _conf_plan(effect, lambda conf: _mode_keys(conf, code), seen, context)
+    plan = _conf_plan(effect, lambda conf: _mode_keys(conf, code), seen, context)
+    left = mode == SLEEP and now in _CODES and now != SLEEP
+    return replace(plan, remember={_AWAKE_MODE: now}) if left and now is not None else plan
+
+
+def _awake_already(mode: str) -> Plan:
+    """Nothing is sent: the mining would restart for it."""
+    return Plan(
+        effect=f"The miner is awake already, in its {_shown(mode)} mode: nothing is sent.",
+        writes=lambda _: (),
+        confirm_reads=(CONF,),
+        confirmed=lambda evidence: work_mode(_conf(evidence.answers), CONF.key) not in (None, SLEEP),
+    )
 
 
 def _conf_plan(

@@ -26,6 +26,7 @@ from exporter.drivers.commands import (
 from exporter.drivers.families import axeos
 from exporter.drivers.families.axeos_pools import has_pool, pool_settings
 from exporter.drivers.families.esp_commands import (
+    LEAST_DUTY,
     RESTART,
     RESTART_SECONDS,
     RESTART_SETTLE_SECONDS,
@@ -38,7 +39,7 @@ from exporter.drivers.families.esp_commands import (
     restarted,
     settings_request,
 )
-from exporter.units import Ratio, ratio
+from exporter.units import Ratio, megahertz, millivolts, percent, ratio
 
 #: Since 2.7; older firmware lists no options anywhere, so nothing is offered there.
 ASIC: Final = HttpRequest("/api/system/asic", optional=True)
@@ -91,8 +92,8 @@ class AxeOsCommands:
         free = fields.flag(info, "overclockEnabled") or False
         frequency, voltage = fields.number(info, "frequency"), fields.number(info, "coreVoltage")
         found = (
-            option_range("frequency", "Hz", 1e6, numbers(asic.get("frequencyOptions")), frequency, free=free),
-            option_range("core_voltage", "V", 1e-3, numbers(asic.get("voltageOptions")), voltage, free=free),
+            option_range("frequency", "Hz", megahertz, numbers(asic.get("frequencyOptions")), frequency, free=free),
+            option_range("core_voltage", "V", millivolts, numbers(asic.get("voltageOptions")), voltage, free=free),
         )
         return tuple(one for one in found if one is not None)
 
@@ -105,20 +106,28 @@ class AxeOsCommands:
         effect = "The miner runs its chips at another frequency or voltage at once."
         return settings_plan(effect, lambda _: body, also=_clock_is_there)
 
+    def offer_reads(self, command: str, context: CommandContext) -> tuple[Request, ...]:
+        return (axeos.INFO,) if command == "fan" and not older_than(context, _TAKES_SINGLE_SETTINGS) else ()
+
     def fan_range(self, context: CommandContext) -> tuple[Ratio, Ratio] | None:
-        return None if older_than(context, _TAKES_SINGLE_SETTINGS) else (ratio(0.0), ratio(1.0))
+        """From the least duty that the device keeps to when it steers its fan, where it tells one (since 2.10)."""
+        if older_than(context, _TAKES_SINGLE_SETTINGS):
+            return None
+        info = axeos.info(context.answers) if axeos.INFO.key in context.answers else {}
+        told = axeos.positive(info, "minFanSpeed")
+        return LEAST_DUTY if told is None else percent(min(told, 100.0)), ratio(1.0)
 
     def set_fan(self, duty: Ratio | None, context: CommandContext) -> Plan:
         if duty is None:
             return settings_plan("The miner steers its fan by itself.", lambda _: {"autofanspeed": 1})
-        percent = round(float(duty) * 100)
+        shown = round(float(duty) * 100)
 
         def body(info: Settings) -> Settings:
             # The vendor's description names the old key only, which newer firmware ignores.
             key = "manualFanSpeed" if "manualFanSpeed" in info else "fanspeed"
-            return {"autofanspeed": 0, key: percent}
+            return {"autofanspeed": 0, key: shown}
 
-        return settings_plan(f"The fan runs at {percent} %.", body)
+        return settings_plan(f"The fan runs at {shown} %.", body)
 
     def pool_rules(self, context: CommandContext) -> PoolRules:
         """Slot 0 is the pool in use, slot 1 the fallback (since 2.3); encryption since 2.13."""

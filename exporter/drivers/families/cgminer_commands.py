@@ -76,10 +76,16 @@ def last_reading(context: CommandContext) -> Reading:
 
 
 def restarted(evidence: Evidence) -> bool:
-    """Whether the miner, or its mining program where only that is told, counts its uptime anew."""
+    """Whether the miner, or its mining program where only that is told, counts its uptime anew.
+
+    One that had only just started may have counted past its old uptime before it was looked at: then it counts that
+    it was away.
+    """
     before = None if evidence.before is None else running_for(evidence.before)
     after = running_for(evidence.after)
-    return after is not None and (after < before if before is not None else evidence.went_away)
+    if after is None:
+        return False
+    return (before is not None and after < before) or (evidence.went_away and after <= RESTART_SECONDS)
 
 
 def running_for(reading: Reading) -> float | None:

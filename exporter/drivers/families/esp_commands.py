@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from exporter.drivers.api import HttpRequest
 from exporter.drivers.commands import CommandContext, CommandRefused, Evidence, TuningRange
+from exporter.units import ratio
 
 RESTART: Final = HttpRequest("/api/system/restart", method="POST")
+#: How slow a fan may be set where the device itself tells no limit: it stops some fans below, and the chip is small.
+LEAST_DUTY: Final = ratio(0.15)
 #: Until a restarted miner must answer again.
 RESTART_SECONDS: Final = 120.0
 #: All of them restart a second after they said so.
@@ -88,27 +92,34 @@ def plain(value: float) -> int | float:
 
 
 def numbers(values: object) -> tuple[float, ...]:
-    """The numbers of a list of options, ascending; empty where it is no list."""
+    """The numbers above zero of a list of options, ascending; empty where it is no list."""
     if not isinstance(values, list):
         return ()
-    return tuple(sorted({float(one) for one in values if isinstance(one, int | float) and not isinstance(one, bool)}))
+    found = (float(one) for one in values if isinstance(one, int | float) and not isinstance(one, bool))
+    return tuple(sorted({one for one in found if 0.0 < one < math.inf}))
 
 
 def option_range(
-    name: str, unit: str, scale: float, options: tuple[float, ...], current: float | None, *, free: bool = False
+    name: str,
+    unit: str,
+    in_base_units: Callable[[float], float],
+    options: tuple[float, ...],
+    current: float | None,
+    *,
+    free: bool = False,
 ) -> TuningRange | None:
     """What may be set where the device lists options; `free`: anything between them. None where it lists none.
 
     Args:
-        scale: of the device's unit, in base units.
+        in_base_units: from the device's unit, for example `exporter.units.megahertz`.
     """
     if not options:
         return None
     return TuningRange(
         name,
         unit,
-        options[0] * scale,
-        options[-1] * scale,
-        () if free else tuple(option * scale for option in options),
-        None if current is None else current * scale,
+        in_base_units(options[0]),
+        in_base_units(options[-1]),
+        () if free else tuple(in_base_units(option) for option in options),
+        None if current is None else in_base_units(current),
     )

@@ -28,6 +28,7 @@ from exporter.drivers.commands import (
 from exporter.drivers.families import axeos
 from exporter.drivers.families.axeos_commands import ASIC, patch, tells
 from exporter.drivers.families.esp_commands import (
+    LEAST_DUTY,
     RESTART,
     RESTART_SECONDS,
     RESTART_SETTLE_SECONDS,
@@ -39,7 +40,7 @@ from exporter.drivers.families.esp_commands import (
     place,
     restarted,
 )
-from exporter.units import Ratio, ratio
+from exporter.units import Ratio, megahertz, millivolts, ratio
 
 _SHUTDOWN: Final = HttpRequest("/api/system/shutdown", method="POST")
 _HAS_SHUTDOWN: Final = (1, 0, 36)
@@ -91,8 +92,8 @@ class NerdQAxeCommands:
         asic = fields.as_table(answers.optional_document(ASIC.key) or {}, ASIC.key)
         frequency, voltage = fields.number(info, "frequency"), fields.number(info, "coreVoltage")
         found = (
-            option_range("frequency", "Hz", 1e6, numbers(asic.get("frequencyOptions")), frequency),
-            option_range("core_voltage", "V", 1e-3, numbers(asic.get("voltageOptions")), voltage),
+            option_range("frequency", "Hz", megahertz, numbers(asic.get("frequencyOptions")), frequency),
+            option_range("core_voltage", "V", millivolts, numbers(asic.get("voltageOptions")), voltage),
         )
         return tuple(one for one in found if one is not None)
 
@@ -106,7 +107,8 @@ class NerdQAxeCommands:
         return _settings_plan(effect, lambda _: body, context)
 
     def fan_range(self, context: CommandContext) -> tuple[Ratio, Ratio] | None:
-        return ratio(0.0), ratio(1.0)
+        """The device tells no least duty of its own."""
+        return LEAST_DUTY, ratio(1.0)
 
     def set_fan(self, duty: Ratio | None, context: CommandContext) -> Plan:
         """The first fan's, where there are two: the second one has settings of its own."""

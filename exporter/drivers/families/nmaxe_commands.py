@@ -23,6 +23,7 @@ from exporter.drivers.commands import (
 )
 from exporter.drivers.families import axeos
 from exporter.drivers.families.esp_commands import (
+    LEAST_DUTY,
     RESTART,
     RESTART_SECONDS,
     RESTART_SETTLE_SECONDS,
@@ -32,7 +33,7 @@ from exporter.drivers.families.esp_commands import (
     restarted,
     settings_request,
 )
-from exporter.units import Ratio, ratio
+from exporter.units import Ratio, megahertz, millivolts, ratio
 
 MINING: Final = HttpRequest("/api/setting/mining")
 PREFERENCE: Final = HttpRequest("/api/setting/preference")
@@ -71,8 +72,8 @@ def decode_tuning(answers: Answers) -> tuple[TuningRange, ...]:
     """The options of the device's own settings page."""
     mining = _mining(answers)
     found = (
-        option_range("frequency", "Hz", 1e6, _options(mining, "overclock"), fields.number(mining, "freqReq")),
-        option_range("core_voltage", "V", 1e-3, _options(mining, "vcore"), fields.number(mining, "vcoreReq")),
+        option_range("frequency", "Hz", megahertz, _options(mining, "overclock"), fields.number(mining, "freqReq")),
+        option_range("core_voltage", "V", millivolts, _options(mining, "vcore"), fields.number(mining, "vcoreReq")),
     )
     return tuple(one for one in found if one is not None)
 
@@ -99,7 +100,8 @@ def tuning_plan(values: Mapping[str, float]) -> Plan:
 
 
 def fan_range(context: CommandContext) -> tuple[Ratio, Ratio] | None:
-    return (ratio(0.0), ratio(1.0)) if at_least(context, _HAS_SETTINGS) else None
+    """The device tells no least duty of its own."""
+    return (LEAST_DUTY, ratio(1.0)) if at_least(context, _HAS_SETTINGS) else None
 
 
 def fan_plan(duty: Ratio | None) -> Plan:

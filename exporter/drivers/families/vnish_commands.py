@@ -3,7 +3,8 @@
 Sources: the vendor's OpenAPI descriptions 1.2.6, 1.2.7 and 1.3.4 (an API key signs every request here, and GET
 /settings takes nothing else); captured answers; other programs' findings: pyasic #245 (/settings says yes also where
 nothing changes), asic-rs #284 (an untuned preset starts a tuning run), and that /find-miner of 1.2 may toggle whatever
-it is told. So the state is read before, and the effect after.
+it is told. So the state is read before, and the effect after; and which presets are tuned, how slow the fans may run
+and how they are steered is asked of the miner itself when a command is offered or sent.
 """
 
 from __future__ import annotations
@@ -13,14 +14,18 @@ import re
 from typing import Final
 
 from exporter.drivers import fields
-from exporter.drivers.api import Answers, HttpRequest
+from exporter.drivers.api import Answers, HttpRequest, Request
 from exporter.drivers.commands import CommandContext, CommandRefused, Evidence, Plan, PoolRules, PoolSetting, Write
 from exporter.drivers.families import vnish_telemetry as telemetry
 from exporter.drivers.families.cgminer_records import told
 from exporter.drivers.families.vnish_settings import (
+    LIMITS,
     POOLS,
+    PRESETS,
+    SETTINGS,
     STATUS,
     fan_plan,
+    least_duty,
     pool_plan,
     post,
     preset_plan,
@@ -32,8 +37,10 @@ from exporter.units import Ratio, ratio
 
 _RELEASE: Final = re.compile(r"v?(\d{1,4})\.(\d{1,4})")
 _WORKING: Final = frozenset({MinerState.STARTING, MinerState.TUNING, MinerState.MINING})
+_STANDING_STILL: Final = frozenset({MinerState.STARTING, MinerState.IDLE, MinerState.CURTAILED, MinerState.FAULT})
 _GOING_DOWN: Final = frozenset({"restarting", "shutting-down"})
-_RESTART_SECONDS: Final = 180.0
+#: Until a miner that was starting when it was told to mines: its boards come up one after the other.
+_RESTART_SECONDS: Final = 300.0
 _STATE_SECONDS: Final = 90.0
 
 
@@ -83,9 +90,15 @@ class VnishCommands:
             confirmed=lambda evidence: _light(evidence.answers) is on,
         )
 
+    def offer_reads(self, command: str, context: CommandContext) -> tuple[Request, ...]:
+        """Which presets are tuned is a fact of one miner, and so is how its fans are steered."""
+        if command == "preset":
+            return (PRESETS,)
+        return (LIMITS, SETTINGS) if command == "fan" and _has_fans(context) else ()
+
     def list_presets(self, context: CommandContext) -> tuple[Preset, ...]:
-        presets = None if context.model is None else context.model.presets
-        return presets or ()
+        listed = context.answers.optional_document(PRESETS.key)
+        return () if listed is None else telemetry.decode_presets(listed)
 
     def apply_preset(self, name: str, context: CommandContext) -> Plan:
         return preset_plan(usable(name, self.list_presets(context)))
@@ -97,13 +110,11 @@ class VnishCommands:
         return pool_plan(setting)
 
     def fan_range(self, context: CommandContext) -> tuple[Ratio, Ratio] | None:
-        """Nothing where no fan turns. The device's own least duty is asked for when a duty is to be set."""
-        if context.reading is None or not context.reading.fans:
-            return None
-        return ratio(0.0), ratio(1.0)
+        """Nothing where no fan turns; else from the device's own least duty on."""
+        return (least_duty(context.answers), ratio(1.0)) if _has_fans(context) else None
 
     def set_fan(self, duty: Ratio | None, context: CommandContext) -> Plan:
-        return fan_plan(duty)
+        return fan_plan(duty, context)
 
 
 def _release(version: str | None) -> tuple[int, int]:
@@ -112,16 +123,27 @@ def _release(version: str | None) -> tuple[int, int]:
     return (1, 2) if match is None else (int(match[1]), int(match[2]))
 
 
+def _has_fans(context: CommandContext) -> bool:
+    return context.reading is not None and bool(context.reading.fans)
+
+
 def _mines_anew(evidence: Evidence) -> bool:
-    """On the way down or up, or mining for a shorter time than before."""
+    """On the way down or up, or mining for a shorter time than before.
+
+    One that was starting already when it was told can be seen by its mining only: that has begun since.
+    """
     before, after = evidence.before, evidence.after
     status = fields.as_table(evidence.answers.document(STATUS.key), STATUS.key)
     if told(status, "miner_state", STATUS.key) in _GOING_DOWN:
         return True
     if after.state is MinerState.STARTING:
         return before is None or before.state is not MinerState.STARTING
-    mined = None if before is None else before.mining_uptime
-    return mined is not None and after.mining_uptime is not None and after.mining_uptime < mined
+    if after.mining_uptime is None:
+        return False
+    if before is not None and before.mining_uptime is not None and after.mining_uptime < before.mining_uptime:
+        return True
+    stood_still = before is not None and before.state in _STANDING_STILL and after.state is MinerState.MINING
+    return (stood_still or evidence.went_away) and after.mining_uptime <= _RESTART_SECONDS
 
 
 def _light(answers: Answers) -> bool | None:

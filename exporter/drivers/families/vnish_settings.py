@@ -9,26 +9,29 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from exporter.drivers import fields
 from exporter.drivers.api import Answers, Auth, HttpRequest
-from exporter.drivers.commands import CommandRefused, Evidence, Plan, PoolSetting, Write
+from exporter.drivers.commands import CommandContext, CommandRefused, Evidence, Plan, PoolSetting, Write
 from exporter.drivers.families import vnish_telemetry as telemetry
 from exporter.drivers.families.cgminer_records import told
 from exporter.drivers.families.pool_entries import EMPTY_POOL, is_starred, same_pool
 from exporter.errors import DecodeError
 from exporter.model import MinerState, Preset
-from exporter.units import Ratio
+from exporter.units import Ratio, percent
 
 SETTINGS: Final = HttpRequest("/api/v1/settings", auth=Auth.API_KEY)
 STATUS: Final = HttpRequest("/api/v1/status")
-MODEL: Final = HttpRequest("/api/v1/model")
+#: What the fans and their control may be set to; firmware without it takes no duty from here.
+LIMITS: Final = HttpRequest("/api/v1/model", optional=True)
 PERFORMANCE: Final = HttpRequest("/api/v1/perf-summary")
 PRESETS: Final = HttpRequest("/api/v1/autotune/presets", auth=Auth.API_KEY)
 #: Every configuration has this many pools, the unused ones empty.
 POOLS: Final = 3
 _LIMIT_SECONDS: Final = 60.0
+_MOST_PERCENT: Final = 100.0
 _HASHING: Final = frozenset({MinerState.MINING, MinerState.TUNING})
 
 
@@ -77,7 +80,7 @@ def _refuse_if_it_waits(evidence: Evidence) -> None:
 
 
 def preset_plan(preset: Preset) -> Plan:
-    """Apply `preset`, which the model's list calls tuned."""
+    """Apply `preset`, which the miner's list calls tuned."""
     return Plan(
         effect=f"The miner applies the preset {preset.pretty or preset.name}; it may stop hashing for some minutes.",
         reads=(PRESETS, SETTINGS),
@@ -101,7 +104,7 @@ def usable(name: str, presets: tuple[Preset, ...]) -> Preset:
 
 
 def _preset_writes(name: str, answers: Answers) -> tuple[Write, ...]:
-    """By the presets as they are now: those of the model may have been listed long ago."""
+    """By the presets as they are now: the miner may have been told otherwise since they were offered."""
     preset = usable(name, telemetry.decode_presets(answers.document(PRESETS.key)))
     modified = fields.flag(miner_settings(answers, "overclock"), "modded_psu", SETTINGS.key)
     if preset.modified_psu_required and not modified:
@@ -177,48 +180,91 @@ def _has_pool(setting: PoolSetting, place: str, evidence: Evidence) -> bool:
 # --- fans ---------------------------------------------------------------------------------------------------------
 
 
-def fan_plan(duty: Ratio | None) -> Plan:
-    """Run the fans at `duty`, or let the device steer them by a target temperature."""
-    percent = None if duty is None else round(float(duty) * 100)
+#: What is remembered: the temperature that the device steers its fans to, which it forgets while they are set by hand.
+_TARGET: Final = "fan_target_celsius"
+
+
+def least_duty(answers: Answers) -> Ratio:
+    """How slow the device lets its fans run.
+
+    Raises:
+        CommandRefused: it does not tell.
+    """
+    least = fields.count(_limits(answers), "min_fan_pwm", LIMITS.key)
+    if least is None or least > _MOST_PERCENT:
+        raise CommandRefused("the miner does not tell how slow its fans may run, so that no duty is set from here")
+    return percent(least)
+
+
+def fan_plan(duty: Ratio | None, context: CommandContext) -> Plan:
+    """Run the fans at `duty`, or let the device steer them by a target temperature.
+
+    Args:
+        context: its answers are those to `LIMITS` and `SETTINGS`.
+
+    Raises:
+        CommandRefused: the device has no fans, or no target temperature is known.
+    """
+    name, parameter = _cooling_mode(context.answers)
+    if name is None or name.startswith("immers"):
+        raise CommandRefused("the miner is set to be cooled without fans")
+    if duty is None:
+        return _steered_plan(None if name == "auto" else _former_target(context))
+    shown = round(float(duty) * 100)
+    plan = _cooling_plan(
+        f"The fans run at {shown} %, however hot it gets, until they are given back to automatic control.",
+        {"name": "manual", "param": shown},
+    )
+    return replace(plan, remember={_TARGET: parameter}) if name == "auto" and parameter is not None else plan
+
+
+def _steered_plan(target: int | None) -> Plan:
+    """Automatic control; `target` in degC is None where it is on already, which needs no write."""
+    if target is not None:
+        return _cooling_plan(f"The miner steers its fans to {target} °C.", {"name": "auto", "param": target})
     return Plan(
-        effect=(
-            "The miner steers its fans by its target temperature."
-            if percent is None
-            else f"The fans run at {percent} %, however hot it gets, until automatic control is chosen on the miner."
-        ),
-        reads=(SETTINGS, MODEL),
-        writes=functools.partial(_fan_writes, percent),
+        effect="The miner steers its fans by its target temperature, as it does already: nothing is sent.",
+        writes=lambda _: (),
+        confirm_reads=(SETTINGS,),
+        confirmed=lambda evidence: _cooling_mode(evidence.answers)[0] == "auto",
+    )
+
+
+def _cooling_plan(effect: str, mode: Mapping[str, Any]) -> Plan:
+    return Plan(
+        effect=effect,
+        writes=lambda _: _settings_write({"cooling": {"mode": mode}}),
         check=refuse_errors,
         confirm_reads=(SETTINGS,),
-        confirmed=functools.partial(_has_fan, percent),
+        confirmed=lambda evidence: _cooling_mode(evidence.answers) == (mode["name"], float(mode["param"])),
         limit_seconds=_LIMIT_SECONDS,
     )
+
+
+def _former_target(context: CommandContext) -> int:
+    """The target temperature that the device had before its fans were set by hand, in degC."""
+    target = context.remembered.get(_TARGET)
+    if not isinstance(target, int | float):
+        raise CommandRefused(
+            "automatic control needs a target temperature, which the miner forgets while its fans are set by hand, and "
+            "they were not set from here; choose it on the miner's page"
+        )
+    limits = _limits(context.answers)
+    least, most = (fields.count(limits, key, LIMITS.key) for key in ("min_target_temp", "max_target_temp"))
+    if least is None or most is None or not least <= target <= most:
+        raise CommandRefused(
+            f"the miner does not take the target temperature of {target:g} °C any more; choose one on the miner's page"
+        )
+    return round(target)
+
+
+def _limits(answers: Answers) -> dict[str, Any]:
+    """The block `cooling` of /model, empty where it is missing."""
+    document = answers.optional_document(LIMITS.key)
+    return fields.table(fields.as_table(document or {}, LIMITS.key), "cooling", LIMITS.key) or {}
 
 
 def _cooling_mode(answers: Answers) -> tuple[str | None, float | None]:
     """Name and parameter: of "auto" the target in degC, of "manual" the duty in percent."""
     mode = fields.table(miner_settings(answers, "cooling"), "mode", SETTINGS.key) or {}
     return told(mode, "name", SETTINGS.key), fields.count(mode, "param", SETTINGS.key)
-
-
-def _fan_writes(percent: int | None, answers: Answers) -> tuple[Write, ...]:
-    name, _ = _cooling_mode(answers)
-    if name is None or name.startswith("immers"):
-        raise CommandRefused("the miner is set to be cooled without fans")
-    if percent is None:
-        if name != "auto":
-            raise CommandRefused(
-                "automatic control needs a target temperature, which the miner forgets while its fans are set by hand; "
-                "choose it on the miner's page"
-            )
-        return ()
-    limits = fields.table(fields.as_table(answers.document(MODEL.key), MODEL.key), "cooling", MODEL.key) or {}
-    least = fields.count(limits, "min_fan_pwm", MODEL.key)
-    if least is not None and percent < least:
-        raise CommandRefused(f"the miner's fans run at {least:g} % at least")
-    return _settings_write({"cooling": {"mode": {"name": "manual", "param": percent}}})
-
-
-def _has_fan(percent: int | None, evidence: Evidence) -> bool:
-    name, parameter = _cooling_mode(evidence.answers)
-    return name == "auto" if percent is None else (name, parameter) == ("manual", float(percent))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any, Final
 
-from exporter.drivers.api import CgminerRequest, HttpRequest, Request
+from exporter.drivers.api import CgminerRequest, HttpRequest, Request, may_write
 from exporter.drivers.commands import Plan, UdpRequest, Write
 from exporter.errors import InternalError, ProtocolError
 from exporter.protocols.cgminer import encode_command
@@ -26,6 +26,7 @@ LONGEST_BODY: Final = 64 << 10
 LONGEST_DATAGRAM: Final = 1472
 MOST_REPEATS: Final = 20
 LONGEST_SPACING: Final = 1.0
+_MOST_IN_PLACE: Final = 4
 _LARGEST_PORT: Final = 65535
 
 
@@ -49,15 +50,17 @@ def checked_plan(plan: object) -> Plan:
 
 
 def checked_reads(reads: object) -> tuple[Request, ...]:
-    """Requests that only ask.
+    """Requests that only ask: they are sent for whoever looks at a miner.
 
     Raises:
-        InternalError: they are none, or past a bound.
+        InternalError: they are none, past a bound, or could change the miner.
     """
     if not isinstance(reads, tuple | list) or len(reads) > MOST_READS:
         raise InternalError(f"the driver's reads must be at most {MOST_READS} requests")
     for request in reads:
         _check_request(request)
+        if may_write(request):
+            raise InternalError(f"the driver asks {_method_of(request)} as a read, which may change the miner")
     return tuple(reads)
 
 
@@ -81,7 +84,22 @@ def checked_writes(writes: object) -> tuple[Write, ...]:
     return tuple(writes)
 
 
+def _method_of(request: Request) -> str:
+    """What a request is, without its path or parameter, which may hold what nobody is to see."""
+    return f"the command {request.command:.20}" if isinstance(request, CgminerRequest) else f"with {request.method:.20}"
+
+
 def _check_request(request: object) -> None:
+    """A request, and what is asked in its place where the miner does not know it."""
+    for _ in range(_MOST_IN_PLACE):
+        _check_one(request)
+        request = getattr(request, "otherwise", None)
+        if request is None:
+            return
+    raise InternalError("the driver made a request with too many others in its place")
+
+
+def _check_one(request: object) -> None:
     """The encoders know what would break a request apart; their words may quote it, so they are not passed on."""
     if not isinstance(request, HttpRequest | CgminerRequest) or not _is_port(request.port):
         raise InternalError("the driver made no request to the miner")
