@@ -190,3 +190,8 @@ class Settings:
     drivers: Drivers = Drivers()
     pools: Pools = Pools()
     prometheus: Prometheus = Prometheus()
+
+    @property
+    def creates_api_keys(self) -> bool:
+        """Whether API keys may be made on miners; a program that only watches makes none."""
+        return self.control.enabled and self.drivers.vnish_create_api_key

@@ -176,6 +176,7 @@ class Engine:
         """Load what is known, begin polling and discovery."""
         await asyncio.to_thread(self.share_log.open)
         await asyncio.to_thread(self.commands.audit.load)
+        await self.bulk_commands.restore()
         self.flock.networks = self.networks()
         self.flock.load()
         await self._fixed.apply(self._settings, self._drivers)
@@ -215,7 +216,7 @@ class Engine:
         """Use re-read settings and drivers, then search at once."""
         self._settings, self._drivers = settings, drivers
         self._streams.use(drivers)
-        self._sessions.create_keys = settings.drivers.vnish_create_api_key
+        self._sessions.create_keys = settings.creates_api_keys
         self._sessions.trusted = partial(is_trusted, drivers)
         self.discovery.use(settings, drivers)
         self.usb.apply(settings.serial)

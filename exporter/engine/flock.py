@@ -422,6 +422,8 @@ class Flock:
         await self._stop_polling(miner)
         if self._db.api_keys.get(row.id) is not None:
             try:
+                if not self.settings.control.enabled:
+                    raise AuthError("control is switched off, so that nothing is changed on it")
                 if poller is None or miner.state.auth_failed:
                     raise AuthError("it cannot be signed in to now")
                 await self._sessions.forget_key(poller.session, row.id)

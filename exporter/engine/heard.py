@@ -6,6 +6,7 @@ import asyncio
 import ipaddress
 import logging
 import time
+from collections import Counter
 from dataclasses import replace
 from typing import Final
 
@@ -22,6 +23,8 @@ log = logging.getLogger(__name__)
 
 #: Devices of this kind adopted at most: datagrams are easily forged, and a row is for ever.
 MOST_DEVICES: Final = 4096
+#: Seconds for which what the neighbour table said holds; who has an address changes seldom.
+_TABLE_SECONDS: Final = 10.0
 #: A miner that is polled is not taken for one that talks before it has missed this many polls.
 _MISSED_POLLS: Final = 3
 
@@ -32,6 +35,9 @@ class Heard:
     def __init__(self, flock: Flock) -> None:
         self._flock = flock
         self._timers: dict[int, asyncio.TimerHandle] = {}
+        self._macs: dict[str, str] = {}
+        self._table_read = float("-inf")
+        self._changing: set[str] = set()
 
     def expect(self) -> None:
         """Wait for those that talked before the program was started; who stays silent is down."""
@@ -48,10 +54,54 @@ class Heard:
         """A device that talks by itself sent a reading; it expires after `expires_in` seconds."""
         here = self._flock.at(address)
         miner = next((m for m in here if m.row.driver == driver.driver_type and talks_by_itself(driver, m.row)), None)
-        if miner is not None:
+        if miner is None:
+            if self._may_be_new(address, here):
+                self._flock.tasks.spawn(self._adopt(address, driver, found, reading, expires_in), "message")
+            return
+        other = self._other_mac(miner, address, reading)
+        if other is None:
             self.take(miner, reading, expires_in)
-        elif self._may_be_new(address, here):
-            self._flock.tasks.spawn(self._adopt(address, driver, found, reading, expires_in), "message")
+        elif address not in self._changing:
+            self._changing.add(address)
+            where = {"miner": miner.row.key, "address": address}
+            log.warning("another device, %s, talks at the address of this miner now", other, extra=where)
+            self._flock.tasks.spawn(self._change_hands(miner, address, driver, found, reading, expires_in), "message")
+
+    def _other_mac(self, miner: Miner, address: str, reading: Reading) -> str | None:
+        """The MAC of another device that has the miner's address by now (DHCP); None where it is the miner, as far as
+        the device itself, else the neighbour table, tells."""
+        told = reading.identity.mac
+        mac, known = (told, miner.row.identity.mac) if told is not None else (self._neighbour(address), miner.row.mac)
+        return None if mac is None or known in (None, mac) else mac
+
+    def _neighbour(self, address: str, *, anew: bool = False) -> str | None:
+        """The MAC at an address by the neighbour table; None where it does not know, or a router answers for many."""
+        now = time.monotonic()
+        if anew or now - self._table_read >= _TABLE_SECONDS:
+            table = neighbour_macs()
+            times = Counter(table.values())
+            self._macs = {where: mac for where, mac in table.items() if times[mac] == 1}
+            self._table_read = now
+        return self._macs.get(address)
+
+    async def _change_hands(
+        self,
+        miner: Miner,
+        address: str,
+        driver: Driver,
+        found: Identification,
+        reading: Reading,
+        expires_in: float,
+    ) -> None:
+        """The miner has lost its address to another device, which is taken under a name of its own."""
+        try:
+            await self._flock.clear_address(miner, address)
+            if self._may_be_new(address, self._flock.at(address)):
+                # What the first message from this address told of itself was about the miner.
+                found = replace(found, identity=reading.identity)
+                await self._adopt(address, driver, found, reading, expires_in)
+        finally:
+            self._changing.discard(address)
 
     def _talks(self, miner: Miner) -> bool:
         driver = self._flock.drivers.drivers.get(miner.row.driver)
@@ -76,8 +126,10 @@ class Heard:
             log.warning("too many devices that talk by themselves; %s is left out", address)
             return
         ports = flock.settings.network.ports
-        macs = neighbour_macs()
-        mac = macs.get(address)
+        mac = self._neighbour(address, anew=True)
+        owner = next((miner for miner in flock if mac is not None and miner.row.mac == mac), None)
+        if owner is not None and owner.row.address not in (None, address) and flock.is_alive(owner):
+            return  # it talked elsewhere a moment ago; it is moved once it has fallen silent there
         await flock.adopt(
             Found(
                 address=address,
@@ -86,7 +138,7 @@ class Heard:
                 driver=driver.driver_type,
                 identity=merge_identity(reading.identity, found.identity),
                 details=dict(found.details),
-                neighbour_mac=mac if list(macs.values()).count(mac or "") == 1 else None,
+                neighbour_mac=mac,
                 labels=flock.labels_at(address),
                 managed=flock.settings.network.manage_discovered,
             )

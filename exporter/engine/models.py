@@ -1,4 +1,7 @@
-"""Reads what a miner says of its model: name, boards, presets. Once for each miner, since it never changes."""
+"""Reads what a miner says of its model: name, boards, presets. Once for each miner, since a model never changes.
+
+Which presets are tuned is a fact of one miner, and changes: who wants to know asks the miner (`offer_reads`).
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from exporter.engine.miner import Miner
 from exporter.engine.sessions import Sessions
 from exporter.engine.tasks import Tasks
 from exporter.errors import InternalError, MinerError
-from exporter.model import ModelInfo
+from exporter.model import ModelInfo, replace
 from exporter.store.database import Database
 
 log = logging.getLogger(__name__)
@@ -77,6 +80,13 @@ class ModelReader:
         if not isinstance(model, ModelInfo):
             raise InternalError(f"decode_model returned {type(model).__name__}")
         try:
-            self._db.models.upsert(model)
+            self._db.models.upsert(_of_all_miners(model))
         except (TypeError, ValueError) as error:
             raise InternalError(f"decode_model returned a wrong value: {error}") from error
+
+
+def _of_all_miners(model: ModelInfo) -> ModelInfo:
+    """The model without what the miner that told it knows of itself only."""
+    if model.presets is None:
+        return model
+    return replace(model, presets=tuple(replace(preset, tuned=None) for preset in model.presets))

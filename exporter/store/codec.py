@@ -123,6 +123,8 @@ def _kind(hint: Any) -> _Kind:
         return _SIMPLE[hint]
     if hint == Mapping[str, str]:
         return _text_mapping, dict, _text_mapping
+    if hint == Mapping[str, str | float]:
+        return _fact_mapping, dict, _fact_mapping
     if get_origin(hint) is tuple and get_args(hint)[1:] == (...,):
         return _tuple_of(get_args(hint)[0])
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
@@ -176,6 +178,14 @@ def _text_mapping(value: Any) -> Mapping[str, str]:
     if not isinstance(value, Mapping):
         raise TypeError(f"a mapping of text to text expected, not {type(value).__name__}")
     return MappingProxyType({_text(name): _text(text) for name, text in value.items()})
+
+
+def _fact_mapping(value: Any) -> Mapping[str, str | float]:
+    if not isinstance(value, Mapping):
+        raise TypeError(f"a mapping of text to text or numbers expected, not {type(value).__name__}")
+    return MappingProxyType(
+        {_text(name): fact if isinstance(fact, str) else _number(fact) for name, fact in value.items()}
+    )
 
 
 _SIMPLE: Final[dict[Any, _Kind]] = {

@@ -43,7 +43,7 @@ class _TinyDB(tinydb.TinyDB):
 class Database:
     """Inventory, settings and credentials. No measured value is stored.
 
-    Tables: `miners`, `models`, `api_keys`, `passwords`, `credentials`, `settings`,
+    Tables: `miners`, `models`, `api_keys`, `passwords`, `memories`, `credentials`, `settings`,
     `unconfigured_devices`, `miner_commands`, `wallets`, `miner_configs`,
     `api_tokens`, `ui_sessions`, `ui_password`. All changes come from one thread
     (the engine's); rows may be read from any thread. A change is in memory at once and on disk after about
@@ -64,6 +64,7 @@ class Database:
         self.models: Final = tables.models
         self.api_keys: Final = tables.api_keys
         self.passwords: Final = tables.passwords
+        self.memories: Final = tables.memories
         self.credentials: Final = tables.credentials
         self.settings: Final = tables.settings
         self.unconfigured_devices: Final = tables.unconfigured_devices

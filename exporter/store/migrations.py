@@ -20,8 +20,16 @@ def _more_tables(document: RawDocument) -> RawDocument:
     return document
 
 
+def _memories(document: RawDocument) -> RawDocument:
+    """Version 3 has the table of what miners forget; whether a preset is tuned is no fact of a model any more."""
+    for model in document.get("models", {}).values():
+        for preset in model.get("presets") or ():
+            preset.pop("tuned", None)
+    return document
+
+
 #: ``MIGRATIONS[n]`` leads from version n + 1 to version n + 2. An entry never changes once it was released.
-MIGRATIONS: Final[tuple[Migration, ...]] = (_more_tables,)
+MIGRATIONS: Final[tuple[Migration, ...]] = (_more_tables, _memories)
 SCHEMA_VERSION: Final = 1 + len(MIGRATIONS)
 
 META: Final = "meta"

@@ -128,6 +128,14 @@ class PasswordRow:
 
 
 @dataclass(frozen=True, slots=True)
+class MinerMemory:
+    """What one miner forgets and its driver wants again; `id` is the miner's id, the names are the driver's own."""
+
+    id: int
+    facts: Mapping[str, str | float]
+
+
+@dataclass(frozen=True, slots=True)
 class Credential:
     """A password to try on devices: by driver ("*" for all) and network (None for all), in the order of the list.
 

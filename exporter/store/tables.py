@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from exporter.model import ModelInfo
+from exporter.store.memory_table import MemoriesTable
 from exporter.store.rows import MinerRow, ModelRow, SettingRow
 from exporter.store.secret_tables import ApiKeysTable, PasswordsTable
 from exporter.store.table import EditableTable, GroupIndex, Journal, RowTable, UniqueIndex
@@ -22,14 +23,16 @@ from exporter.store.table import EditableTable, GroupIndex, Journal, RowTable, U
 class MinersTable(EditableTable[MinerRow]):
     """The flock. `key` is unique, and so is `mac` where it is known."""
 
-    def __init__(self, journal: Journal, secrets_of_miners: Iterable[ApiKeysTable | PasswordsTable] = ()) -> None:
+    def __init__(
+        self, journal: Journal, belongings: Iterable[ApiKeysTable | PasswordsTable | MemoriesTable] = ()
+    ) -> None:
         self._key_index = UniqueIndex[MinerRow]("key", lambda row: row.key)
         self._mac_index = UniqueIndex[MinerRow]("MAC", lambda row: row.mac)
         self._address_index = GroupIndex[MinerRow](lambda row: row.address)
         self._serial_index = GroupIndex[MinerRow](lambda row: row.serial)
         indexes = (self._key_index, self._mac_index, self._address_index, self._serial_index)
         super().__init__("miners", MinerRow, journal, indexes)
-        self._secrets = tuple(secrets_of_miners)
+        self._belongings = tuple(belongings)
 
     def by_key(self, key: str) -> MinerRow | None:
         """The miner with this label `miner`."""
@@ -75,14 +78,16 @@ class MinersTable(EditableTable[MinerRow]):
         return super().update(row_id, **changes)
 
     def delete(self, row_id: int) -> None:
-        """Remove a miner together with its API key and password. Its id is never given again.
+        """Remove a miner together with its API key, its password and what was remembered of it.
+
+        Its id is never given again.
 
         Raises:
             KeyError: no such miner.
         """
         with self._journal.guard():
             self._existing(row_id)
-            for table in self._secrets:
+            for table in self._belongings:
                 table.delete(row_id)
             super().delete(row_id)
 

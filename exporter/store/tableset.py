@@ -9,6 +9,7 @@ from typing import Any, Final
 from exporter.errors import StoreError
 from exporter.store.access_tables import ApiTokensTable, UiPasswordTable, UiSessionsTable
 from exporter.store.atomic import RawDocument
+from exporter.store.memory_table import MemoriesTable
 from exporter.store.migrations import META, MIGRATIONS, Migration, meta_of, migrate
 from exporter.store.secret_tables import ApiKeysTable, CredentialsTable, PasswordsTable
 from exporter.store.table import Journal, RowTable
@@ -23,7 +24,8 @@ class TableSet:
     def __init__(self, journal: Journal) -> None:
         self.api_keys: Final = ApiKeysTable(journal)
         self.passwords: Final = PasswordsTable(journal)
-        self.miners: Final = MinersTable(journal, (self.api_keys, self.passwords))
+        self.memories: Final = MemoriesTable(journal)
+        self.miners: Final = MinersTable(journal, (self.api_keys, self.passwords, self.memories))
         self.models: Final = ModelsTable(journal)
         self.credentials: Final = CredentialsTable(journal)
         self.settings: Final = SettingsTable(journal)
@@ -42,6 +44,7 @@ class TableSet:
                 self.models,
                 self.api_keys,
                 self.passwords,
+                self.memories,
                 self.credentials,
                 self.settings,
                 self.unconfigured_devices,

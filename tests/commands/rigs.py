@@ -25,7 +25,12 @@ class CommandRig(RigDriver):
     def decode_status(self, answers, context):
         document = as_table(answers.document("GET /rig"))
         told = super().decode_status(answers, context)
-        return replace(told, uptime=seconds(count(document, "uptime") or 0.0), work_mode=document.get("mode"))
+        return replace(
+            told,
+            uptime=seconds(count(document, "uptime") or 0.0),
+            mining_uptime=seconds(count(document, "mined") or 0.0),
+            work_mode=document.get("mode"),
+        )
 
     def restart(self, context):
         return Plan(
@@ -97,7 +102,7 @@ class Rigs(Hosts):
         self.hold = None
 
     def put(self, address, **document):
-        super().put(address, **{"uptime": 500.0, "mode": "turbo", **document})
+        super().put(address, **{"uptime": 500.0, "mined": 400.0, "mode": "turbo", **document})
 
     def document(self, address):
         return json.loads(self.hosts[address]["GET /rig"].body)
@@ -133,7 +138,7 @@ class Rigs(Hosts):
             if fault == "mute":
                 raise RequestTimeoutError("no answer")
             if fault != "ignores":
-                fields = {"uptime": 1.0} if request.path == "/restart" else json.loads(request.body)
+                fields = {"uptime": 1.0, "mined": 0.5} if request.path == "/restart" else json.loads(request.body)
                 self.change(address, **fields)
             if fault == "dies":
                 del self.hosts[address]

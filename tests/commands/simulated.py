@@ -8,10 +8,11 @@ import time
 
 import exporter.engine.commanding.runner as runner_module
 from exporter.drivers.api import Answer, Answers, DecodeContext, HttpRequest
-from exporter.drivers.commands import CommandContext, CommandRefused, Tunes
+from exporter.drivers.commands import CommandContext
 from exporter.engine.commanding.device import Device
 from exporter.engine.commanding.offers import offers_of
 from exporter.engine.commanding.planning import Limits, make_plan
+from exporter.engine.commanding.questions import Questions
 from exporter.engine.commanding.runner import Runner
 from exporter.engine.exchange import Endpoint, Exchange, Session
 from exporter.engine.miner import Miner
@@ -21,6 +22,7 @@ from exporter.model import Identity
 from exporter.transports.wire import NetworkWire
 from simulator.clock import Clock
 from simulator.simulation import Simulation
+from tests.engine.bench import driver_set
 from tests.simulator.flock import only, spec
 
 #: The devices' time passes this much faster than ours, so that restarts are short.
@@ -74,6 +76,8 @@ class Commander:
         )
         self._miner = Miner(None, self.state, self.poller)
         self._device = Device(self._miner, self.poller, self._exchange, host.address)
+        self._questions = Questions(lambda: driver_set(driver))
+        self.remembered = {}
 
     async def meet(self):
         """Identify the device by the driver's own probes, and poll it once."""
@@ -85,30 +89,34 @@ class Commander:
 
     def context(self):
         decode = DecodeContext(time.time(), self.state.identity, self.state.details)
-        return CommandContext(decode, reading=self.poller.reading(), address=self._host.address)
+        remembered = dict(self.remembered)
+        reading = self.poller.reading()
+        return CommandContext(decode, reading=reading, address=self._host.address, remembered=remembered)
 
     async def ranges(self):
-        if not isinstance(self.driver, Tunes):
-            return ()
-        context = self.context()
-        try:
-            reads = self.driver.tuning_reads(context)
-        except CommandRefused:
-            return ()
-        return self.driver.decode_tuning(await self._device.ask(reads), context)
+        return (await self._questions.for_order(self.driver, self._device, self.context(), "tuning"))[1]
+
+    async def offers(self):
+        """Commands that are offered, by name."""
+        context, ranges = await self._questions.for_all(self.driver, self._device, self.context(), "simulated")
+        return {offer.command: offer for offer in offers_of(self.driver, context, ranges, Limits()).commands}
 
     async def offered(self):
         """Names of the commands that are offered."""
-        offers = offers_of(self.driver, self.context(), await self.ranges(), Limits())
-        return {offer.command for offer in offers.commands}
+        return set(await self.offers())
 
     async def order(self, order, **changes):
         """Carry out an order; the device settles faster, so that nobody waits. `changes` are to the plan."""
-        context = self.context()
-        ranges = await self.ranges() if order.command == "tuning" else ()
+        asked = await self._questions.for_order(self.driver, self._device, self.context(), order.command)
+        context, ranges = asked
         plan = make_plan(self.driver, order, context, ranges, Limits())
         plan = dataclasses.replace(plan, **{"settle_seconds": 0.05, **changes})
-        return await Runner(self._device, self.driver, trusted=True).run(plan, context.reading)
+
+        async def on_sent():
+            self.remembered |= plan.remember
+
+        runner = Runner(self._device, self.driver, trusted=True, on_sent=on_sent)
+        return await runner.run(plan, context.reading)
 
 
 @contextlib.asynccontextmanager

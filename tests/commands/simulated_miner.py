@@ -13,6 +13,7 @@ import exporter.engine.commanding.runner as runner_module
 from exporter.drivers.api import DecodeContext, DescribesModel
 from exporter.drivers.commands import CommandContext
 from exporter.engine.commanding.device import Device
+from exporter.engine.commanding.questions import Questions
 from exporter.engine.commanding.runner import Runner
 from exporter.engine.exchange import Endpoint, Exchange, Session
 from exporter.engine.merge import merge_readings
@@ -21,6 +22,7 @@ from exporter.model import Identity
 from exporter.transports.digest import SignedIn
 from exporter.transports.wire import NetworkWire
 from simulator.clock import Clock
+from tests.engine.bench import driver_set
 from tests.simulator.flock import flock, only, spec
 
 #: The devices' time passes this much faster than ours. No more: a restart within three minutes of theirs is refused.
@@ -94,7 +96,9 @@ class SimulatedMiner:
         self._poller = poller
         miner = SimpleNamespace(poller=poller, stream=None)
         self._device = Device(miner, poller, exchange, self.host.address)
+        self._questions = Questions(lambda: driver_set(driver))
         self.model = None
+        self.remembered = {}
 
     @property
     def truth(self):
@@ -110,13 +114,20 @@ class SimulatedMiner:
         if self.model is None and isinstance(self.driver, DescribesModel):
             answers = await self._poller.ask(self.driver.model_requests(self._poller.decode))
             self.model = self.driver.decode_model(answers, self._poller.decode)
-        return CommandContext(self._poller.decode, reading=reading, model=self.model)
+        remembered = dict(self.remembered)
+        return CommandContext(self._poller.decode, reading=reading, model=self.model, remembered=remembered)
 
     async def run(self, make_plan, **changes):
         """Carry out the plan that `make_plan(driver, context)` gives. `changes` shorten its times."""
         context = await self.context()
+        context, _ = await self._questions.for_all(self.driver, self._device, context, "simulated")
         plan = dataclasses.replace(make_plan(self.driver, context), **{"settle_seconds": 0.05, **changes})
-        return await Runner(self._device, self.driver, trusted=True).run(plan, context.reading)
+
+        async def on_sent():
+            self.remembered |= plan.remember
+
+        runner = Runner(self._device, self.driver, trusted=True, on_sent=on_sent)
+        return await runner.run(plan, context.reading)
 
 
 @contextlib.asynccontextmanager

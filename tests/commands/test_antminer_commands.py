@@ -51,8 +51,10 @@ PLAIN = {"pools": POOLS, "bitmain-fan-ctrl": True, "bitmain-fan-pwm": "70", "min
 POOL = PoolSetting(1, "stratum+tcp://New.example:3335", "me.other", "pw")
 
 
-def context(reading=READING, firmware="Bitmain"):
-    return CommandContext(DecodeContext(0.0, Identity(firmware=firmware), {"api": "rpc"}), reading=reading)
+def context(reading=READING, firmware="Bitmain", conf=None, remembered=None):
+    answers = Answers({}) if conf is None else told(conf)
+    decode = DecodeContext(0.0, Identity(firmware=firmware), {"api": "rpc"})
+    return CommandContext(decode, reading=reading, answers=answers, remembered=remembered or {})
 
 
 def told(conf=CONF, **pages):
@@ -83,7 +85,7 @@ def test_a_restart_is_sent_once_to_a_device_that_goes_away():
     ("command", "code"),
     [
         (lambda: DRIVER.pause(context()), 1),
-        (lambda: DRIVER.resume(context()), 0),
+        (lambda: DRIVER.resume(context(SLEEPING)), 0),
         (lambda: DRIVER.set_mode("normal", context()), 0),
         (lambda: DRIVER.set_mode("sleep", context()), 1),
         (lambda: DRIVER.set_mode("low_power", context()), 3),
@@ -109,6 +111,56 @@ def test_captured_settings_are_written_back_whole():
             "bitmain-work-mode": 1,
         }
     )
+
+
+ASLEEP = {**CONF, "bitmain-work-mode": "1"}
+SLEEPING = Reading(fault_light=False, work_mode="sleep")
+
+
+def low_power_before(command):
+    """The plan of a command to a miner that works in its low power mode."""
+    return command(context(Reading(fault_light=False, work_mode="low_power"), conf={**CONF, "bitmain-work-mode": "3"}))
+
+
+@pytest.mark.parametrize("command", [DRIVER.pause, lambda now: DRIVER.set_mode("sleep", now)])
+def test_the_mode_before_a_sleep_is_remembered(command):
+    assert low_power_before(command).remember == {"awake_mode": "low_power"}
+    assert command(context(SLEEPING, conf=ASLEEP)).remember == {}  # what was remembered before stays
+
+
+def test_other_modes_leave_nothing_to_remember():
+    assert DRIVER.set_mode("low_power", context()).remember == {}
+
+
+@pytest.mark.parametrize(
+    ("remembered", "code", "words"),
+    [
+        ({"awake_mode": "low_power"}, 3, "in its low power mode"),
+        ({}, 0, "in its normal mode"),
+        ({"awake_mode": "sleep"}, 0, "in its normal mode"),
+        ({"awake_mode": 3.0}, 0, "in its normal mode"),
+    ],
+)
+def test_a_miner_wakes_up_in_the_mode_it_had(remembered, code, words):
+    plan = DRIVER.resume(context(SLEEPING, conf=ASLEEP, remembered=remembered))
+    assert words in plan.effect
+    assert out(plan, ASLEEP) == conf_write({**PAGE, "miner-mode": code, "bitmain-work-mode": code})
+
+
+def test_a_miner_that_is_awake_keeps_its_mode():
+    plan = low_power_before(DRIVER.resume)
+    assert "awake already" in plan.effect
+    assert out(plan, {**CONF, "bitmain-work-mode": "3"}) == []
+    assert plan.confirmed(Evidence(None, READING, told({**CONF, "bitmain-work-mode": "3"})))
+
+
+def test_what_the_settings_say_now_counts_more_than_the_last_reading():
+    """The mode is polled with the slow part, so the reading may be a minute old."""
+    plan = DRIVER.pause(context(conf={**CONF, "bitmain-work-mode": "3"}))
+    assert plan.remember == {"awake_mode": "low_power"}
+    assert [one.key for one in DRIVER.offer_reads("pause", context())] == ["GET /cgi-bin/get_miner_conf.cgi"]
+    assert DRIVER.offer_reads("pause", context(Reading())) == ()  # its settings cannot be read
+    assert DRIVER.offer_reads("restart", context()) == ()
 
 
 @pytest.mark.parametrize("on", [True, False])
@@ -237,7 +289,15 @@ def test_sleep_is_seen_by_the_setting_and_the_rate():
 
 @pytest.mark.parametrize(
     ("before", "after", "away", "seen"),
-    [(500.0, 510.0, True, False), (500.0, 5.0, False, True), (None, 5.0, True, True), (None, 5.0, False, False)],
+    [
+        (500.0, 510.0, True, False),
+        (500.0, 5.0, False, True),
+        (None, 5.0, True, True),
+        (None, 5.0, False, False),
+        (2.0, 5.0, True, True),  # it had only just started, and counted past that before it was looked at
+        (2.0, 5.0, False, False),
+        (2.0, 900.0, True, False),
+    ],
 )
 def test_a_restart_is_seen_by_the_time_of_mining(before, after, away, seen):
     def reading(mined):
@@ -281,6 +341,33 @@ def test_a_miner_sleeps_wakes_and_saves_power(model, api):
         assert miner.truth["mode"] == "3"
 
     with_miner(story, model, api)
+
+
+@pytest.mark.parametrize(("model", "api"), [("s19", "rpc"), ("s21", "cgi")])
+def test_a_miner_that_was_put_to_sleep_in_low_power_wakes_up_in_it(model, api):
+    async def story(miner):
+        commands = (
+            lambda driver, now: driver.set_mode("low_power", now),
+            lambda driver, now: driver.pause(now),
+            lambda driver, now: driver.resume(now),
+            lambda driver, now: driver.resume(now),  # it is awake: nothing is sent
+        )
+        for command in commands:
+            outcome = await miner.run(command, limit_seconds=20.0)
+            assert outcome.state == "confirmed"
+        assert outcome.after.work_mode == "low_power"
+        assert [json.loads(line.split(" ", 2)[2])["miner-mode"] for line in miner.truth["writes"]] == [3, 1, 3]
+
+    with_miner(story, model, api)
+
+
+def test_a_miner_that_reboots_right_after_a_reboot_is_seen_to():
+    async def story(miner):
+        for _ in range(2):
+            outcome = await miner.run(lambda driver, now: driver.restart(now), limit_seconds=20.0)
+            assert outcome.state == "confirmed"
+
+    with_miner(story)
 
 
 def test_the_light_blinks_and_stops():

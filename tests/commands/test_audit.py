@@ -1,11 +1,14 @@
 """The log of commands on disk and in memory."""
 
 import asyncio
+import dataclasses
 import json
+import os
 import stat
 
 import pytest
 
+from exporter.engine.api.commands import Bulk, BulkResult
 from exporter.engine.commanding.audit import KEPT, AuditLog
 from exporter.errors import StoreError
 
@@ -120,3 +123,131 @@ def test_what_runs_is_not_forgotten_before_it_has_ended(tmp_path, monkeypatch):
         assert [run.id for run in log.recent()] == [6, 5, 1]
 
     asyncio.run(scenario())
+
+
+# --- commands to many miners --------------------------------------------------------------------------------------
+
+
+def bulk(number=1, **changes):
+    results = tuple(BulkResult(miner, f"m{miner}", "waiting") for miner in (1, 2, 3))
+    begun = Bulk(number, "restart", {}, "local", False, "running", 5.0, None, results, {"waiting": 3})
+    return dataclasses.replace(begun, **changes)
+
+
+def again(path):
+    log = AuditLog(path)
+    log.load()
+    return log
+
+
+def states(one):
+    return one.state, [result.state for result in one.results]
+
+
+def test_a_bulk_without_an_end_has_the_outcomes_that_were_logged(tmp_path):
+    path = tmp_path / "commands.jsonl"
+
+    async def first():
+        log = AuditLog(path)
+        await log.begin_bulk(bulk(4))
+        await log.end(await log.begin(**{**ABOUT, "bulk_id": 4}), "refused", "not now", {})
+        await log.begin(**{**ABOUT, "bulk_id": 4, "miner_id": 2})
+        await log.begin(**{**ABOUT, "bulk_id": 3, "miner_id": 3})  # its bulk is in no file any more
+
+    asyncio.run(first())
+    log = again(path)
+    (one,) = log.earlier_bulks()
+    assert states(one) == ("running", ["refused", "interrupted", "not sent"])
+    assert one.results[0] == BulkResult(1, "m1", "refused", "not now", "It restarts.", 1)
+    assert one.counts == {"refused": 1, "interrupted": 1, "not sent": 1}
+    assert log.next_bulk_id() == 5
+
+
+def test_the_end_of_a_bulk_holds_those_that_no_command_was_sent_to(tmp_path):
+    path = tmp_path / "commands.jsonl"
+
+    async def first():
+        log = AuditLog(path)
+        begun = bulk()
+        await log.begin_bulk(begun)
+        run = await log.end(await log.begin(**{**ABOUT, "bulk_id": 1}), "confirmed", None, {})
+        ended = (
+            BulkResult(1, "m1", "confirmed", None, run.effect, run.id),
+            BulkResult(2, "m2", "not offered", "it offers no commands"),
+            BulkResult(3, "m3", "cancelled", "nothing was sent"),
+        )
+        counts = {"confirmed": 1, "not offered": 1, "cancelled": 1}
+        whole = dataclasses.replace(begun, state="cancelled", ended_at=9.0, results=ended, counts=counts)
+        await log.end_bulk(whole)
+        return whole
+
+    whole = asyncio.run(first())
+    assert again(path).earlier_bulks() == (whole,)
+
+
+def test_a_log_of_before_bulks_were_noted_reads_as_ever(tmp_path, caplog):
+    path = tmp_path / "commands.jsonl"
+    path.write_text(json.dumps({**ABOUT, "id": 7, "state": "confirmed", "started_at": 1.0, "bulk_id": 2}) + "\n")
+    log = again(path)
+    assert [run.id for run in log.recent()] == [7]
+    assert (log.earlier_bulks(), log.next_bulk_id(), caplog.text) == ((), 3, "")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        3, [], {}, {"id": 1}, {"id": "2", "miners": []}, {"id": 2, "miners": [[1]]}, {"id": 2, "miners": 5},
+        {"id": 2, "miners": [[1, 2]], "command": "restart", "values": {}, "who": "local", "started_at": 1.0},
+        {"id": 2, "miners": [[1, "a"]], "command": "restart", "values": [], "who": "local", "started_at": 1.0},
+        {"id": 2, "miners": [[1, "a"]], "command": "restart", "values": {}, "who": "local", "started_at": "now"},
+        {"id": 1, "state": "done", "ended_at": 1.0, "untold": []},
+        {"id": 1, "state": "finished", "ended_at": 1.0, "untold": [{"state": "odd", "words": None, "miners": [1]}]},
+        {"id": 1, "state": "finished", "ended_at": 1.0, "untold": [{"state": "failed", "words": 3, "miners": [1]}]},
+        {"id": 1, "state": "finished", "ended_at": [], "untold": []},
+    ],
+)  # fmt: skip
+def test_a_line_about_a_bulk_of_the_wrong_kind_is_left_out(tmp_path, caplog, line):
+    path = tmp_path / "commands.jsonl"
+    asyncio.run(AuditLog(path).begin_bulk(bulk()))
+    path.write_text(path.read_text() + json.dumps({"bulk": line}) + "\n")
+    (one,) = again(path).earlier_bulks()
+    assert states(one) == ("running", ["not sent"] * 3)
+    assert "commands.jsonl:2" in caplog.text
+
+
+def test_the_last_bulks_are_kept_and_none_before_it_has_ended(tmp_path):
+    path = tmp_path / "commands.jsonl"
+
+    async def first():
+        log = AuditLog(path)
+        await log.begin_bulk(bulk(1))
+        for number in range(2, 30):
+            await log.begin_bulk(bulk(number))
+            await log.end_bulk(bulk(number, state="finished", ended_at=9.0))
+
+    asyncio.run(first())
+    assert [one.id for one in again(path).earlier_bulks()] == [1, *range(11, 30)]
+
+
+def test_a_bulk_whose_begin_is_in_no_file_any_more_is_forgotten_and_not_told_wrongly(tmp_path, monkeypatch):
+    monkeypatch.setattr("exporter.engine.commanding.audit.LARGEST_FILE", 4000)
+    path = tmp_path / "commands.jsonl"
+
+    async def first():
+        log = AuditLog(path)
+        begun = bulk()
+        await log.begin_bulk(begun)
+        for number in range(40):
+            await log.begin(**{**ABOUT, "bulk_id": 1, "miner_id": number})
+        await log.end_bulk(begun)
+
+    asyncio.run(first())
+    log = again(path)
+    assert (log.earlier_bulks(), log.next_bulk_id()) == ((), 2)
+
+
+def test_a_line_that_the_disk_takes_in_parts_is_whole(tmp_path, monkeypatch):
+    write = os.write
+    monkeypatch.setattr("exporter.engine.commanding.audit.os.write", lambda where, data: write(where, data[:7]))
+    asyncio.run(AuditLog(tmp_path / "commands.jsonl").begin_bulk(bulk()))
+    assert len(again(tmp_path / "commands.jsonl").earlier_bulks()) == 1

@@ -1,6 +1,7 @@
 """Commands of AxeOS: the bytes that go out, the vendor's description of them, and their effect on simulated boards."""
 
 import asyncio
+import dataclasses
 import json
 
 import jsonschema
@@ -233,6 +234,18 @@ def test_firmware_that_crashes_at_single_settings_is_restarted_only():
         DRIVER.tuning_reads(context)
 
 
+@pytest.mark.parametrize(
+    ("info", "least"),
+    [({"minFanSpeed": 25}, 0.25), ({"minFanSpeed": 0}, 0.15), ({}, 0.15), ({"minFanSpeed": 250}, 1.0), (None, 0.15)],
+)
+def test_the_fan_is_not_set_below_what_the_board_keeps_to_itself(info, least):
+    context = about("v2.12.1")
+    told = answers() if info is None else answers((INFO, info))
+    assert DRIVER.fan_range(dataclasses.replace(context, answers=told)) == (least, 1.0)
+    assert [one.key for one in DRIVER.offer_reads("fan", context)] == [INFO]
+    assert DRIVER.offer_reads("restart", context) == DRIVER.offer_reads("fan", about("v2.0.3")) == ()
+
+
 def test_pools_by_release():
     assert DRIVER.pool_rules(about("v2.2.2")).slots == 1
     assert DRIVER.pool_rules(about("v2.9.0")).schemes == ("stratum+tcp",)
@@ -251,7 +264,7 @@ def test_ranges_come_from_the_device():
     frequency, voltage = DRIVER.decode_tuning(told, about("v2.12.1"))
     assert (frequency.least, frequency.most, frequency.current) == (400e6, 600e6, 525e6)
     assert frequency.choices == (400e6, 525e6, 600e6)
-    assert voltage.choices == pytest.approx((1.0, 1.15))
+    assert voltage.choices == (1.0, 1.15)  # not 1.1500000000000001
     unlocked = answers((INFO, {**info, "overclockEnabled": 1}), ("GET /api/system/asic", asic))
     assert [one.choices for one in DRIVER.decode_tuning(unlocked, about("v2.12.1"))] == [(), ()]
     assert DRIVER.decode_tuning(answers((INFO, info)), about("v2.4.5")) == ()
@@ -359,6 +372,20 @@ def test_a_board_takes_a_fan_speed_and_its_own_control_back(model, monkeypatch):
         assert outcome.after.fans[0].duty == pytest.approx(0.85)
         assert (await miner.order(SetFan(None))).state == "confirmed"
         assert miner.device.settings.auto_fan
+
+    commanded(model, monkeypatch, scenario)
+
+
+@pytest.mark.parametrize(("model", "least"), [("gamma-2.15", 0.25), ("ultra-2.1", 0.15)])
+def test_a_board_that_mines_keeps_its_fan_running(model, least, monkeypatch):
+    async def scenario(miner):
+        (told,) = (await miner.offers())["fan"].ranges
+        assert told[:4] == ("duty", "ratio", least, 1.0)
+        for duty in (0.0, least - 0.01):
+            with pytest.raises(FieldError, match=f"duty: must be from {least:g} to 1"):
+                await miner.order(SetFan(ratio(duty)))
+        assert miner.device.records.writes == []
+        assert (await miner.order(SetFan(ratio(least)))).state == "confirmed"
 
     commanded(model, monkeypatch, scenario)
 

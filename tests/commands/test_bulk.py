@@ -1,12 +1,17 @@
 """One command to many miners over the running engine: a result for each, bounds, cancelling."""
 
 import asyncio
+import json
 from collections import Counter
 
 import pytest
 
-from exporter.engine.api.commands import Restart, SetMode
-from exporter.errors import FieldError, TakenError, UnknownError
+from exporter.engine.api.commands import Restart, SetMode, SetPool, SetTuning
+from exporter.engine.commanding.audit import log_of
+from exporter.engine.commanding.planning import public_values
+from exporter.errors import FieldError, StoreError, TakenError, UnknownError
+from exporter.store.secret import Secret
+from exporter.units import hertz
 from tests.commands.rigs import CommandRig, bulk_ended, flock_of, rigs
 from tests.engine.bench import at, run
 from tests.engine.doors.calls import ask, until
@@ -125,19 +130,189 @@ def test_the_last_twenty_are_kept_and_no_more_than_twenty_run(play):
         for bulk in dry[1:]:
             await bulk_ended(door, bulk)
         assert await ask(door.bulk, dry[0].id) is None
-        bench.hosts.hold = asyncio.Event()
-        slow = [await ask(door.start_bulk, ids[:1], Restart(), "local") for _ in range(1)]
-        slow += [await ask(door.start_bulk, ids[1:], Restart(), "local", stagger_seconds=600.0) for _ in range(19)]
+        gate = asyncio.Event()
+        bench.hosts.wait = lambda _: gate.wait()  # nobody tells its ranges
+        tuning = SetTuning(hertz(5e8))
+        slow = [await ask(door.start_bulk, ids, tuning, "local", dry_run=True) for _ in range(20)]
         with pytest.raises(TakenError, match="20 commands to many miners run"):
             await ask(door.start_bulk, ids, Restart(), "local")
         for bulk in slow:
             await ask(door.cancel_bulk, bulk.id)
-        bench.hosts.hold.set()
+        gate.set()
         for bulk in slow:
             await bulk_ended(door, bulk)
         await ask(door.start_bulk, ids, Restart(), "local", dry_run=True)
 
     play(story, 3)
+
+
+# --- twice --------------------------------------------------------------------------------------------------------
+
+
+def test_a_miner_that_waits_or_runs_in_another_bulk_is_not_told_again(play):
+    async def story(bench, door, ids):
+        bench.hosts.hold = asyncio.Event()
+        first = await ask(door.start_bulk, ids[:2], Restart(), "local", stagger_seconds=600.0)
+        await until(lambda: bench.hosts.writes, "the first write")
+        dry = await bulk_ended(door, await ask(door.start_bulk, ids, Restart(), "local", dry_run=True))
+        assert [result.state for result in dry.results] == ["failed", "failed", "would send"]
+        second = await ask(door.start_bulk, ids, Restart(), "local")
+        for bulk in (dry, second):
+            assert [result.words for result in bulk.results[:2]] == [
+                f"it is being told in bulk {first.id} already; wait for its end",
+                f"it waits in bulk {first.id} already; cancel that one first",
+            ]
+        for dry_run in (False, True):
+            with pytest.raises(
+                TakenError, match=f"each of these miners waits or runs in bulk {first.id} already; cancel"
+            ):
+                await ask(door.start_bulk, ids[:2], Restart(), "local", dry_run=dry_run)
+        await ask(door.cancel_bulk, first.id)
+        bench.hosts.hold.set()
+        assert (await bulk_ended(door, second)).counts == {"failed": 2, "confirmed": 1}
+        await bulk_ended(door, first)
+        assert Counter(bench.hosts.writes) == {(at(1), "/restart"): 1, (at(3), "/restart"): 1}
+        again = await bulk_ended(door, await ask(door.start_bulk, ids[1:2], Restart(), "local"))
+        assert again.counts == {"confirmed": 1}
+
+    play(story, 3)
+
+
+def test_a_dry_run_that_runs_keeps_nobody_from_being_told(play):
+    async def story(bench, door, ids):
+        gate = asyncio.Event()
+        bench.hosts.wait = lambda _: gate.wait()
+        looking = await ask(door.start_bulk, ids, SetTuning(hertz(5e8)), "local", dry_run=True)
+        told = await ask(door.start_bulk, ids, Restart(), "local")
+        gate.set()
+        assert (await bulk_ended(door, told)).counts == {"confirmed": 2}
+        await bulk_ended(door, looking)
+
+    play(story, 2)
+
+
+# --- pools --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "url", ["stratum+tcp://me:SECRETPW@p.example:3333", "p.example:3333", "stratum+tcp://p.example:0", "stratum://p/x"]
+)
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_an_address_that_is_no_pools_is_refused_at_once(play, url, dry_run):
+    async def story(bench, door, ids):
+        with pytest.raises(FieldError, match=r"url: must be like stratum\+tcp://pool\.example:3333") as caught:
+            await ask(door.start_bulk, ids, SetPool(url, "u", Secret("x")), "local", dry_run=dry_run)
+        assert caught.value.field == "url"
+        assert "SECRETPW" not in str(caught.value)
+        assert await ask(door.bulk, 1) is None
+
+    play(story, 1)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("stratum+tcp://me:SECRETPW@p.example:3333", "stratum+tcp://p.example:3333"),
+        ("me:SECRETPW@p.example:3333", "p.example:3333"),
+        ("stratum+tcp://me:SECRET@PW@p.example:3333", "stratum+tcp://p.example:3333"),
+        ("stratum+tcp://me:SECRET/PW@p.example:3333", "stratum+tcp://p.example:3333"),
+        ("stratum+tcp://p.example:3333", "stratum+tcp://p.example:3333"),
+    ],
+)
+def test_a_login_in_an_address_is_never_shown(url, shown):
+    assert public_values(SetPool(url, "u", Secret("x")))["url"] == shown
+
+
+# --- the program ends ---------------------------------------------------------------------------------------------
+
+
+def bulk_lines(bench):
+    lines = [json.loads(line) for line in log_of(bench.db.path).read_text().splitlines()]
+    return [line["bulk"] for line in lines if "bulk" in line]
+
+
+def test_a_bulk_is_on_disk_before_anything_is_sent_and_again_when_it_has_ended(play):
+    async def story(bench, door, ids):
+        bench.hosts.hold = asyncio.Event()
+        order = SetPool("stratum+tcp://pool.example:3333", "u", Secret("hunter2-pool"))
+        begun = await ask(door.start_bulk, [*ids, 99], order, 'token "night shift"', parallel=1)
+        (line,) = bulk_lines(bench)
+        assert (line["id"], line["state"], line["command"], line["who"]) == (begun.id, "running", "pool", begun.who)
+        assert [number for number, _ in line["miners"]] == [*ids, 99]
+        bench.hosts.hold.set()
+        await bulk_ended(door, begun)
+        assert [line["state"] for line in bulk_lines(bench)] == ["running", "finished"]
+        assert "hunter2" not in log_of(bench.db.path).read_text()
+        await bulk_ended(door, await ask(door.start_bulk, ids, Restart(), "local", dry_run=True))
+        assert len(bulk_lines(bench)) == 2  # nothing was sent, so nothing is noted
+
+    play(story, 2, passwords=("right",))
+
+
+def test_what_cannot_be_noted_is_not_begun(play, monkeypatch):
+    async def story(bench, door, ids):
+        def full(_):
+            raise StoreError("the disk is full")
+
+        monkeypatch.setattr(bench.engine.commands.audit, "_write", full)
+        with pytest.raises(StoreError):
+            await ask(door.start_bulk, ids, Restart(), "local")
+        monkeypatch.undo()
+        assert await ask(door.bulk, 1) is None
+        assert bench.hosts.writes == []
+
+    play(story, 1)
+
+
+def test_after_an_end_of_the_program_each_miner_has_its_outcome(play, tmp_path, monkeypatch):
+    async def first(bench, door, ids):
+        whole = await bulk_ended(door, await ask(door.start_bulk, [*ids, 99], Restart(), "local"))
+        bench.hosts.faults[at(1)] = "refuses"
+        bulk = await ask(door.start_bulk, [98, *ids], Restart(), 'token "night shift"', parallel=2, stagger_seconds=0.1)
+        await until(lambda: len(bench.hosts.writes) == 5, "the first write")
+        bench.hosts.hold = asyncio.Event()
+        await until(lambda: len(bench.hosts.writes) == 7, "two under way")
+        return whole, await ask(door.bulk, bulk.id)
+
+    async def second(bench):
+        door, _ = await flock_of(bench, 1)
+        return await ask(door.bulk, whole.id), await ask(door.bulk, cut.id), await ask(door.cancel_bulk, cut.id)
+
+    whole, cut = play(first, 4)
+    assert cut.counts == {"failed": 1, "refused": 1, "running": 2, "waiting": 1}
+    for _ in range(2):  # and again, after one more restart
+        finished, shown, cancelled = run(tmp_path, monkeypatch, second, **rigs())
+        assert finished == whole
+        assert (shown.state, shown.who, shown.command, shown.started_at) == (
+            "interrupted", cut.who, "restart", cut.started_at,
+        )  # fmt: skip
+        unsent = "the program ended before it was told; nothing was sent"
+        assert [(result.state, result.words) for result in shown.results] == [
+            ("not sent", unsent),
+            ("refused", cut.results[1].words),
+            ("interrupted", "the program ended before the command did"),
+            ("interrupted", "the program ended before the command did"),
+            ("not sent", unsent),
+        ]
+        assert shown.counts == {"not sent": 2, "refused": 1, "interrupted": 2}
+        assert [result.name for result in shown.results] == [result.name for result in cut.results]
+        assert cancelled == shown
+
+
+def test_an_interrupted_bulk_holds_nobody_back(play, tmp_path, monkeypatch):
+    async def first(bench, door, ids):
+        bench.hosts.hold = asyncio.Event()
+        await ask(door.start_bulk, ids, Restart(), "local", stagger_seconds=600.0)
+        await until(lambda: bench.hosts.writes, "the first write")
+
+    async def second(bench):
+        door, ids = await flock_of(bench, 2)
+        for number in (1, 2):
+            await bench.poll(at(number))
+        return (await bulk_ended(door, await ask(door.start_bulk, ids, Restart(), "local"))).counts
+
+    play(first, 2)
+    assert run(tmp_path, monkeypatch, second, **rigs()) == {"confirmed": 2}
 
 
 def test_numbers_go_on_after_a_restart_of_the_program(play, tmp_path, monkeypatch):

@@ -9,7 +9,8 @@ from exporter.drivers.api import Answers
 from exporter.drivers.bundled.cgminer_driver import CgminerDriver
 from exporter.drivers.commands import CommandRefused, Evidence, PoolSetting, Restarts, SetsPool
 from exporter.errors import DecodeError, ProtocolError
-from exporter.model import Pool
+from exporter.model import Pool, Reading
+from exporter.units import seconds
 from tests.commands.rpc_miner import RUNNING, commanded, context_of, reply, sent, told
 
 DRIVER = CgminerDriver()
@@ -235,3 +236,24 @@ def test_only_the_pool_that_is_tried_first_counts():
 
 def _evidence(after):
     return Evidence(RUNNING, after)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "away", "seen"),
+    [
+        (500.0, 5.0, False, True),
+        (500.0, 510.0, True, False),
+        (2.0, 5.0, True, True),  # it had only just started, and counted past that before it was looked at
+        (2.0, 5.0, False, False),
+        (2.0, 900.0, True, False),
+        (None, 5.0, True, True),
+        (None, 5.0, False, False),
+        (500.0, None, True, False),
+    ],
+)
+def test_a_restart_is_seen_by_the_time_the_program_runs(before, after, away, seen):
+    def reading(running):
+        return Reading(mining_uptime=None if running is None else seconds(running))
+
+    evidence = Evidence(reading(before), reading(after), went_away=away)
+    assert DRIVER.restart(context_of()).confirmed(evidence) is seen

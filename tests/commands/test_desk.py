@@ -51,6 +51,7 @@ def test_a_command_is_confirmed_by_its_effect_and_logged_with_before_and_after(p
         done = await ended(door, begun)
         assert (done.state, done.words, done.who) == ("confirmed", None, 'token "night shift"')
         assert (done.before["uptime"], done.after["uptime"]) == (500.0, 1.0)
+        assert (done.before["mining_uptime"], done.after["mining_uptime"]) == (400.0, 0.5)
         assert done.ended_at >= done.started_at
         assert bench.hosts.writes == [(at(1), "/restart")]
         assert [line["state"] for line in lines(bench)] == ["running", "confirmed"]
@@ -151,11 +152,13 @@ def test_who_cannot_be_commanded(play):
 def test_what_is_not_offered_and_what_is_out_of_range(play):
     async def story(bench, door, ids):
         bench.hosts.hosts[at(1)]["GET /ranges"] = Answer(b'{"least": 4e8, "most": 6e8}')
-        with pytest.raises(NotOfferedError, match="it offers restart, mode, pool"):
+        with pytest.raises(NotOfferedError, match=r"it offers restart, mode, tuning, pool$"):
             await ask(door.start, ids[0], Pause(), "local")
+        with pytest.raises(NotOfferedError, match=r"it offers restart, mode, pool$"):  # it tells no ranges
+            await ask(door.start, ids[1], Pause(), "local")
         with pytest.raises(FieldError, match="eco, turbo"):
             await ask(door.start, ids[0], SetMode("warp"), "local")
-        with pytest.raises(FieldError, match="from 4e\\+08 to 6e\\+08 Hz"):
+        with pytest.raises(FieldError, match="from 400 to 600 MHz"):
             await ask(door.start, ids[0], SetTuning(hertz(7e8)), "local")
         with pytest.raises(UnavailableError, match="does not tell its ranges"):
             await ask(door.start, ids[1], SetTuning(hertz(5e8)), "local")

@@ -184,6 +184,8 @@ def test_a_board_takes_a_pool_and_its_password(model, slot, monkeypatch):
 @pytest.mark.parametrize("model", MODELS)
 def test_a_board_takes_a_fan_speed_and_its_own_control_back(model, monkeypatch):
     async def scenario(miner):
+        with pytest.raises(FieldError, match=r"duty: must be from 0\.15 to 1"):
+            await miner.order(SetFan(ratio(0.0)))
         outcome = await miner.order(SetFan(ratio(0.85)))
         assert outcome.state == "confirmed", outcome
         assert outcome.after.fans[0].duty == pytest.approx(0.85)

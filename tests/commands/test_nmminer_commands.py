@@ -339,6 +339,8 @@ def test_an_nmaxe_pauses_is_tuned_and_takes_a_fan_speed(monkeypatch):
         assert outcome.after.boards[0].frequency == 600e6
         with pytest.raises(FieldError, match="frequency"):
             await miner.order(SetTuning(hertz(610e6)))
+        with pytest.raises(FieldError, match=r"duty: must be from 0\.15 to 1"):
+            await miner.order(SetFan(ratio(0.0)))
         outcome = await miner.order(SetFan(ratio(0.7)))
         assert (outcome.state, outcome.after.fans[0].duty) == ("confirmed", pytest.approx(0.7))
         assert (await miner.order(SetFan(None))).state == "confirmed"

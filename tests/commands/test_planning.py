@@ -132,6 +132,19 @@ def test_values_outside_the_devices_own_range_are_refused_by_field():
 
 
 @pytest.mark.parametrize(
+    ("order", "words"),
+    [
+        (SetTuning(frequency=hertz(500e6)), "frequency: must be one of 400, 490, 600 MHz"),
+        (SetTuning(core_voltage=volts(1.31)), "core_voltage: must be from 1 to 1.3 V"),
+    ],
+)
+def test_ranges_are_told_as_people_write_them(order, words):
+    with pytest.raises(FieldError) as caught:
+        planned(order)
+    assert str(caught.value) == words
+
+
+@pytest.mark.parametrize(
     "url",
     [
         "pool.example:3333",

@@ -1,17 +1,20 @@
 """What keeps a command from the wrong device, from a second time, and from a moment when it is no longer wanted."""
 
 import asyncio
+import dataclasses
 import json
+import socket
 
 import pytest
 
 from exporter.config import Control
-from exporter.drivers.api import Answer, HttpRequest
-from exporter.drivers.commands import CommandRefused, Plan, Write
+from exporter.drivers.api import Answer, HttpRequest, Identification, Specificity
+from exporter.drivers.commands import CommandRefused, Plan, UdpRequest, Write
 from exporter.engine.api.commands import Restart, SetPool
 from exporter.engine.commanding import desk as desk_module
+from exporter.engine.commanding.certainty import mac_at
 from exporter.errors import NotOfferedError, UnavailableError
-from exporter.model import Identity
+from exporter.model import Identity, Reading
 from exporter.store.secret import Secret
 from tests.commands.rigs import RESTART, CommandRig, bulk_ended, ended, flock_of, rigs
 from tests.engine.bench import at, driver_set, mac, run, settings_of
@@ -89,6 +92,65 @@ def test_a_miner_that_tells_no_identity_is_told_apart_by_the_neighbour_table(pla
         assert len(bench.hosts.writes) == 1
 
     play(story)
+
+
+class Talking(CommandRig):
+    """May talk by itself, and takes its pool by datagrams then, as an NMMiner does."""
+
+    port = 0
+    period = 3600.0
+
+    def identify_datagram(self, data):
+        return Identification("rig", Specificity.CERTAIN, Identity(make="Rig"), {"api": "udp"})
+
+    def new_stream(self):
+        return self
+
+    def feed(self, data, now):
+        return (Reading(hashrate=5.0),)
+
+    def set_pool(self, setting, context):
+        request = UdpRequest(self.port, setting.user.encode())
+        return Plan("It mines elsewhere.", lambda _: (Write(request),), lambda _: True, limit_seconds=0.1)
+
+
+def test_a_miner_that_talks_by_itself_is_told_apart_by_the_neighbour_table(play, monkeypatch):
+    """Its pool and worker must not go to a device that has its address by now."""
+    here = "127.0.0.1"
+    table = {here: mac(50)}
+    monkeypatch.setattr("exporter.engine.commanding.certainty.neighbour_macs", lambda: table)
+
+    async def story(bench, door, _):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as device:
+            device.bind((here, 0))
+            device.settimeout(20.0)
+            monkeypatch.setattr(Talking, "port", device.getsockname()[1])
+            bench.macs = dict(table)
+            bench.engine._streams.datagram(b"hello", here)
+            await bench.settle()
+            talker = bench.record(mac(50))
+            table[here] = mac(77)
+            with pytest.raises(UnavailableError, match=f"nothing was sent: another device, {mac(77)}, has the address"):
+                await ask(door.start, talker.id, POOL, "local")
+            assert door.count() == 0
+            table[here] = mac(50)
+            begun = await ask(door.start, talker.id, dataclasses.replace(POOL, user="right"), "local")
+            assert await asyncio.to_thread(device.recv, 100) == b"right"  # and nothing before it
+            await ask(door.wait, begun.id, 0.1)
+
+    play(story, Talking())
+
+
+def test_who_has_an_address_that_the_table_does_not_know_is_found_out_by_a_word_to_it(monkeypatch):
+    told = []
+    tables = iter([{}, {}])
+    monkeypatch.setattr("exporter.engine.commanding.certainty.neighbour_macs", lambda: next(tables, {at(1): mac(1)}))
+    monkeypatch.setattr("exporter.engine.commanding.certainty._stir", told.append)
+    assert asyncio.run(mac_at(at(1))) == mac(1)
+    assert told == [at(1)]
+    monkeypatch.setattr("exporter.engine.commanding.certainty.neighbour_macs", dict)
+    monkeypatch.setattr("exporter.engine.commanding.certainty._STIR_SECONDS", 0.2)
+    assert asyncio.run(mac_at(at(1))) is None  # behind a router it never does
 
 
 def test_a_miner_that_is_gone_since_its_last_poll_is_not_written_to(play):

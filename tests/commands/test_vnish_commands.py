@@ -1,6 +1,7 @@
 """VNish: what goes out for each command, by the vendor's description, and what a strict device makes of it."""
 
 import asyncio
+import dataclasses
 import json
 
 import pytest
@@ -32,22 +33,29 @@ LISTED = [
     {"name": "3160", "pretty": "3160 watt ~ 212 TH", "status": "untuned", "modded_psu_required": False},
     {"name": "4690", "pretty": "4690 watt ~ 313 TH", "status": "tuned", "modded_psu_required": True},
 ]
-PRESETS = tuple(
-    Preset(one["name"], one["pretty"], None, None, one["status"] == "tuned", one["modded_psu_required"])
-    for one in LISTED
-)
 LIMITS = {"cooling": {"min_fan_pwm": 10, "min_target_temp": 20, "max_target_temp": 90}}
 POOL = PoolSetting(1, "stratum+tcp://New.example:3335", "me.other", "pw")
 
 
-def context(version="1.2.7", reading=None):
-    decode = DecodeContext(0.0, Identity(firmware="VNish", firmware_version=version), {})
-    return CommandContext(decode, reading=reading or Reading(), model=ModelInfo("s21pro", presets=PRESETS))
+FANS = Reading(fans=(Fan("0", rpm(4000.0)),))
 
 
 def told(**pages):
     names = {"settings": SETTINGS, "autotune/presets": LISTED, "model": LIMITS} | pages
     return Answers({f"GET /api/v1/{name}": Answer(json.dumps(page).encode()) for name, page in names.items()})
+
+
+def context(version="1.2.7", reading=None, remembered=None, **pages):
+    """What is known of a miner that answers with `pages`; its model was told by another one, long ago."""
+    decode = DecodeContext(0.0, Identity(firmware="VNish", firmware_version=version), {})
+    model = ModelInfo("s21pro", presets=(Preset("1000", tuned=True), Preset("2800", tuned=False)))
+    return CommandContext(
+        decode, reading=reading or Reading(), model=model, answers=told(**pages), remembered=remembered or {}
+    )
+
+
+def cooled(name, parameter):
+    return {"settings": {"miner": {"cooling": {"mode": {"name": name, "param": parameter}}}}}
 
 
 def out(plan, answers=None):
@@ -153,22 +161,67 @@ def test_a_duty_is_written_in_percent():
 
 
 @pytest.mark.parametrize(
-    ("duty", "mode", "words"),
+    ("duty", "mode", "remembered", "words"),
     [
-        (0.05, {"name": "auto", "param": 65}, "10 % at least"),
-        (0.5, {"name": "immers"}, "without fans"),
-        (None, {"name": "manual", "param": 80}, "needs a target temperature"),
+        (0.5, {"name": "immers"}, {}, "without fans"),
+        (None, {"name": "manual", "param": 80}, {}, "needs a target temperature"),
+        (None, {"name": "manual", "param": 80}, {"fan_target_celsius": "65"}, "needs a target temperature"),
+        (None, {"name": "manual", "param": 80}, {"fan_target_celsius": 95.0}, "95 °C any more"),
     ],
 )
-def test_duties_that_cannot_be_set_are_refused(duty, mode, words):
-    plan = DRIVER.set_fan(None if duty is None else ratio(duty), context())
+def test_duties_that_cannot_be_set_are_refused(duty, mode, remembered, words):
+    now = context(remembered=remembered, settings={"miner": {"cooling": {"mode": mode}}})
     with pytest.raises(CommandRefused, match=words):
-        out(plan, told(settings={"miner": {"cooling": {"mode": mode}}}))
+        DRIVER.set_fan(None if duty is None else ratio(duty), now)
 
 
-def test_fans_can_be_set_only_where_some_turn():
+def test_the_target_temperature_is_remembered_and_given_back():
+    """The miner forgets it while its fans are set by hand."""
+    by_hand = DRIVER.set_fan(ratio(0.8), context(**cooled("auto", 65)))
+    assert by_hand.remember == {"fan_target_celsius": 65.0}
+    again = DRIVER.set_fan(ratio(0.5), context(**cooled("manual", 80)))
+    assert again.remember == {}  # what was remembered stays
+    back = DRIVER.set_fan(None, context(remembered={"fan_target_celsius": 65.0}, **cooled("manual", 50)))
+    body = {"miner": {"cooling": {"mode": {"name": "auto", "param": 65}}}}
+    assert out(back) == [("POST", "/api/v1/settings", body, "api_key")]
+    assert "65 °C" in back.effect
+    assert back.confirmed(Evidence(None, Reading(), told(**cooled("auto", 65))))
+    for unlike in (cooled("auto", 60), cooled("manual", 65)):
+        assert not back.confirmed(Evidence(None, Reading(), told(**unlike)))
+
+
+def test_automatic_control_that_is_on_is_left_alone():
+    plan = DRIVER.set_fan(None, context(**cooled("auto", 65)))
+    assert out(plan) == []
+    assert plan.confirmed(Evidence(None, Reading(), told(**cooled("auto", 65))))
+
+
+def test_fans_can_be_set_only_where_some_turn_and_no_slower_than_the_miner_says():
     assert DRIVER.fan_range(context()) is None
-    assert DRIVER.fan_range(context(reading=Reading(fans=(Fan("0", rpm(4000.0)),)))) == (0.0, 1.0)
+    assert DRIVER.fan_range(context(reading=FANS)) == (0.1, 1.0)
+    with pytest.raises(CommandRefused, match="how slow its fans may run"):
+        DRIVER.fan_range(context(reading=FANS, model={"cooling": {"min_target_temp": 20, "max_target_temp": 90}}))
+
+
+def test_what_the_miner_is_asked_before_it_is_known_what_it_offers():
+    def asked(command, reading=FANS):
+        return [(one.key, one.auth.value) for one in DRIVER.offer_reads(command, context(reading=reading))]
+
+    assert asked("preset") == [("GET /api/v1/autotune/presets", "api_key")]
+    assert asked("fan") == [("GET /api/v1/model", "none"), ("GET /api/v1/settings", "api_key")]
+    assert asked("fan", Reading()) == asked("restart") == []
+
+
+def test_a_captured_model_tells_its_least_duty_and_its_presets_are_no_facts_of_the_model():
+    folder = shared("payloads", "vnish", "s19-1.2.6-failure")
+    told_model = json.loads((folder / "http_model.json").read_text())
+    now = context(reading=FANS, model=told_model)
+    assert DRIVER.fan_range(now) == (0.1, 1.0)
+    assert [(one.name, one.tuned) for one in DRIVER.list_presets(now)] == [
+        ("disabled", False), ("2800", True), ("3160", False), ("4690", True)
+    ]  # fmt: skip
+    silent = CommandContext(now.decode, reading=FANS, model=now.model)
+    assert DRIVER.list_presets(silent) == ()
 
 
 @pytest.mark.parametrize("version", ["v1.2.6", "v1.2.7", "v1.3.4"])
@@ -228,6 +281,10 @@ def test_a_success_needs_no_body(body):
         ((MinerState.STARTING, None), (MinerState.STARTING, None), "starting", False),
         ((MinerState.STARTING, None), (MinerState.STARTING, None), "restarting", True),
         ((MinerState.FAULT, None), (MinerState.FAULT, None), "failure", False),
+        # It was starting when it was told, and the word "restarting" was not caught.
+        ((MinerState.STARTING, None), (MinerState.MINING, 6.0), "mining", True),
+        ((MinerState.STARTING, None), (MinerState.MINING, 900.0), "mining", False),
+        ((MinerState.TUNING, None), (MinerState.MINING, 6.0), "mining", False),
     ],
 )
 def test_a_restart_is_seen_by_the_state_or_by_the_time_of_mining(before, after, word, seen):
@@ -335,6 +392,20 @@ def test_a_tuned_preset_is_applied(model, preset):
     with_miner(story, model)
 
 
+def test_a_preset_that_the_miner_has_tuned_meanwhile_is_applied():
+    async def story(miner):
+        device = miner.host.device
+        untuned = next(name for name, mode in device.profile.modes.items() if mode.tuning and name != "disabled")
+        with pytest.raises(CommandRefused, match="not tuned yet"):
+            await miner.run(lambda driver, now: driver.apply_preset(untuned, now))
+        tuned = {name: dataclasses.replace(mode, tuning=False) for name, mode in device.profile.modes.items()}
+        device.profile = dataclasses.replace(device.profile, modes=tuned)
+        outcome = await miner.run(lambda driver, now: driver.apply_preset(untuned, now))
+        assert (outcome.state, outcome.after.work_mode) == ("confirmed", untuned)
+
+    with_miner(story)
+
+
 def test_a_pool_is_set_and_its_password_seen_nowhere():
     async def story(miner):
         setting = PoolSetting(1, "stratum+tcp://new.example:3335", "me.other", "hunter2")
@@ -351,13 +422,25 @@ def test_a_pool_is_set_and_its_password_seen_nowhere():
     with_miner(story)
 
 
-def test_fans_run_as_they_are_told():
+@pytest.mark.parametrize("model", MODELS)
+def test_fans_run_as_they_are_told_and_go_back_to_their_own_control(model):
     async def story(miner):
+        target = miner.host.device.control.cooling["param"]
         outcome = await miner.run(lambda driver, now: driver.set_fan(ratio(0.7), now))
         assert outcome.state == "confirmed"
         assert {fan.duty for fan in outcome.after.fans} == {0.7}
-        refused = await miner.run(lambda driver, now: driver.set_fan(ratio(0.05), now))
-        assert (refused.state, refused.words) == ("refused", "the miner's fans run at 10 % at least")
+        back = await miner.run(lambda driver, now: driver.set_fan(None, now))
+        assert (back.state, miner.host.device.control.cooling) == ("confirmed", {"name": "auto", "param": target})
+
+    with_miner(story, model)
+
+
+def test_a_restart_right_after_a_restart_is_seen():
+    async def story(miner):
+        for _ in range(2):
+            outcome = await miner.run(lambda driver, now: driver.restart(now), limit_seconds=40.0)
+            assert outcome.state == "confirmed"
+        assert outcome.after.state is MinerState.MINING
 
     with_miner(story)
 

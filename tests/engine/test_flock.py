@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from exporter.config_schema import Drivers, Intervals
+from exporter.config_schema import Control, Drivers, Intervals
 from exporter.drivers.api import Answer, Auth, HttpRequest
 from exporter.engine.login import KEY_DESCRIPTION
 from exporter.errors import RequestTimeoutError
@@ -456,6 +456,29 @@ def test_keys_are_not_made_where_that_is_switched_off_also_by_a_reload(tmp_path,
         allowed = replace(bench.settings, drivers=Drivers(vnish_create_api_key=True))
         await bench.engine.apply(allowed, driver_set(Keyed()))
         await bench.flock.at(at(1))[0].poller.poll_now()
+        assert (device.unlocks, list(device.keys)) == (1, [KEY_DESCRIPTION])
+
+    keyed(tmp_path, monkeypatch, story)
+
+
+def test_a_program_that_only_watches_makes_and_removes_no_key_but_uses_the_one_it_has(tmp_path, monkeypatch):
+    async def story(bench):
+        device = KeyedHosts(bench, at(1))
+        watching = replace(bench.settings, control=Control(enabled=False))
+        await bench.engine.apply(watching, driver_set(Keyed()))
+        await bench.search()
+        assert (device.unlocks, bench.record(KEY).up) == (0, True)
+        await bench.engine.apply(replace(watching, control=Control()), driver_set(Keyed()))
+        await bench.flock.at(at(1))[0].poller.poll_now()
+        assert (device.unlocks, list(device.keys)) == (1, [KEY_DESCRIPTION])
+        await bench.engine.apply(watching, driver_set(Keyed()))
+        await bench.poll(at(1))
+        assert (device.unlocks, bench.record(KEY).reading.power) == (1, 40.0)
+        device.keys.clear()  # revoked on the device
+        await bench.poll(at(1))
+        assert device.unlocks == 1
+        device.keys[KEY_DESCRIPTION] = bench.db.api_keys.get(bench.record(KEY).id).key.reveal()
+        await bench.engine.forget(bench.record(KEY).id)
         assert (device.unlocks, list(device.keys)) == (1, [KEY_DESCRIPTION])
 
     keyed(tmp_path, monkeypatch, story)

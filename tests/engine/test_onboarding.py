@@ -54,7 +54,7 @@ def test_everything_that_was_learnt_is_copied_and_the_staging_row_goes(db):
 @pytest.mark.parametrize(
     ("name", "currency", "field"),
     [("", "BTC", "name"), ("   ", "BTC", "name"), ("x" * 65, "BTC", "name"), ("a\nb", "BTC", "name"),
-     ("Garage", "", "currency"), ("Garage", "btc", "currency"), ("Garage", "GOLD", "currency")],
+     ("Garage", "", "currency"), ("Garage", "btcc", "currency"), ("Garage", "GOLD", "currency")],
 )  # fmt: skip
 def test_bad_fields_change_nothing_and_are_named(db, name, currency, field):
     device = waiting(db)
@@ -70,6 +70,29 @@ def test_names_are_unique_whatever_their_case(db):
     with pytest.raises(TakenError, match="garage"):
         onboard(db, second.id, "garage", "BTC")
     assert checked_name(db, "Attic") == "Attic"
+
+
+def test_a_currency_may_be_written_small(db):
+    assert onboard(db, waiting(db).id, "Garage", " btc").currency == "BTC"
+
+
+def test_a_name_that_another_miner_is_shown_by_is_taken_too(db):
+    first = onboard(db, waiting(db).id, "Garage", "BTC")
+    db.miners.update(first.id, name=None)
+    with pytest.raises(TakenError, match="NerdMiner 0007") as caught:
+        checked_name(db, "NerdMiner 0007")
+    assert caught.value.field == "name"
+    assert checked_name(db, "nerdminer 0007", besides=first.id) == "nerdminer 0007"
+    db.miners.update(first.id, name="Garage")
+    assert checked_name(db, "NerdMiner 0007") == "NerdMiner 0007"
+
+
+def test_the_board_of_another_miner_is_told_by_the_name_it_is_shown_by(db):
+    first = onboard(db, waiting(db).id, "Garage", "BTC")
+    db.miners.update(first.id, name=None)
+    again = waiting(db, key="port:1-1.9", mac=first.mac)
+    with pytest.raises(TakenError, match="is that of NerdMiner 0007 already"):
+        onboard(db, again.id, "Attic", "BTC")
 
 
 def test_an_unknown_device_and_a_known_board_are_told_apart(db):

@@ -275,6 +275,87 @@ def test_who_falls_silent_is_down_and_returns_with_its_next_word(tmp_path, monke
     flock(tmp_path, monkeypatch, story)
 
 
+def heard_of(bench, now):
+    """Let what was read of the neighbour table before count no more."""
+    bench.macs = now
+    bench.engine._heard._table_read = -1e9
+
+
+def test_another_device_that_has_the_address_by_now_is_not_shown_under_the_old_name(tmp_path, monkeypatch, caplog):
+    async def story(bench):
+        bench.macs = {at(1): mac(1)}
+        talk(bench, at(1), 7.0)
+        await bench.settle()
+        before = bench.record(mac(1))
+        heard_of(bench, {at(1): mac(2)})
+        talk(bench, at(1), 9.0)
+        talk(bench, at(1), 9.0)
+        await bench.settle()
+        old, new = bench.record(mac(1)), bench.record(mac(2))
+        assert (old.id, old.up, old.reading, old.address) == (before.id, False, None, None)
+        assert (new.up, new.reading.hashrate, new.address) == (True, 9.0, at(1))
+        assert f"another device, {mac(2)}, talks at the address" in caplog.text
+        heard_of(bench, {at(1): mac(2), at(3): mac(1)})  # and the old one has got another
+        talk(bench, at(3), 8.0)
+        await bench.settle()
+        old = bench.record(mac(1))
+        assert (old.id, old.up, old.reading.hashrate, old.address) == (before.id, True, 8.0, at(3))
+        assert len(bench.db.miners.all()) == 2
+
+    flock(tmp_path, monkeypatch, story)
+
+
+def test_two_that_swapped_their_addresses_keep_their_names(tmp_path, monkeypatch):
+    async def story(bench):
+        bench.macs = {at(1): mac(1), at(2): mac(2)}
+        talk(bench, at(1), 1.0)
+        talk(bench, at(2), 2.0)
+        await bench.settle()
+        heard_of(bench, {at(1): mac(2), at(2): mac(1)})
+        for _ in range(2):
+            talk(bench, at(1), 2.0)
+            await bench.settle()
+            talk(bench, at(2), 1.0)
+            await bench.settle()
+        for number, other in ((1, 2), (2, 1)):
+            record = bench.record(mac(number))
+            assert (record.up, record.address, record.reading.hashrate) == (True, at(other), float(number))
+        assert len(bench.db.miners.all()) == 2
+
+    flock(tmp_path, monkeypatch, story)
+
+
+@pytest.mark.parametrize(
+    "table", [{}, {at(1): mac(9), at(7): mac(9)}], ids=["knows nothing", "a router answers for all"]
+)
+def test_a_neighbour_table_that_does_not_tell_takes_no_name_away(tmp_path, monkeypatch, table):
+    async def story(bench):
+        bench.macs = {at(1): mac(1)}
+        talk(bench, at(1))
+        await bench.settle()
+        heard_of(bench, table)
+        talk(bench, at(1), 8.0)
+        assert bench.record(mac(1)).reading.hashrate == 8.0
+        await bench.settle()
+        assert len(bench.db.miners.all()) == 1
+
+    flock(tmp_path, monkeypatch, story)
+
+
+def test_the_neighbour_table_is_not_read_for_every_word(tmp_path, monkeypatch):
+    async def story(bench):
+        bench.macs = {at(1): mac(1)}
+        talk(bench, at(1))
+        await bench.settle()
+        reads = []
+        monkeypatch.setattr(heard_module, "neighbour_macs", lambda: reads.append(1) or bench.macs)
+        for _ in range(50):
+            talk(bench, at(1))
+        assert len(reads) <= 1
+
+    flock(tmp_path, monkeypatch, story)
+
+
 def test_a_device_that_is_polled_gets_no_second_series_by_talking(tmp_path, monkeypatch):
     async def story(bench):
         bench.hosts.put(at(1), mac=mac(1), family="talker")

@@ -3,8 +3,10 @@ import json
 import pytest
 
 from exporter.errors import StoreError
+from exporter.model import ModelInfo, Preset
 from exporter.store.database import Database
 from exporter.store.migrations import MIGRATIONS, SCHEMA_VERSION, meta_of, migrate, new_document
+from exporter.units import Watts
 
 
 def name_everybody(document):
@@ -92,9 +94,22 @@ def test_a_file_of_the_first_schema_gets_the_tables_of_wallets_and_access(old_pa
         assert database.wallets.insert(name="w", currency="BTC", address="bc1qexample").id == 1
         assert len(database.miner_configs) == len(database.api_tokens) == len(database.ui_sessions) == 0
         assert database.ui_password.get() is None
-    assert old_path.with_name("flock.json.before-v2").read_bytes() == before
+    assert old_path.with_name(f"flock.json.before-v{SCHEMA_VERSION}").read_bytes() == before
     with Database.open(old_path) as database:
         assert [row.name for row in database.wallets.all()] == ["w"]
+
+
+def test_the_second_schema_held_a_miners_presets_for_those_of_its_model(tmp_path):
+    path = tmp_path / "flock.json"
+    presets = (Preset("2350", power=Watts(2350.0), tuned=True, modified_psu_required=False), Preset("disabled"))
+    with Database.open(path, migrations=MIGRATIONS[:1]) as database:
+        database.models.upsert(ModelInfo("s19", presets=presets))
+        database.models.upsert(ModelInfo("plain"))
+    with Database.open(path) as database:
+        known = Preset("2350", power=Watts(2350.0), modified_psu_required=False)
+        assert database.models.get("s19").presets == (known, Preset("disabled"))
+        assert database.models.get("plain").presets is None
+        assert len(database.memories) == 0
 
 
 def test_migrate_is_pure():

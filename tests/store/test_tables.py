@@ -186,6 +186,23 @@ def test_rows_cannot_be_changed_from_outside(database):
         row.name = "x"  # type: ignore[misc]
 
 
+def test_what_a_miner_forgets_is_kept_by_name_and_goes_with_it(database, reopened):
+    first, second = (database.miners.insert(key=key, driver="vnish") for key in "ab")
+    assert dict(database.memories.of(first.id)) == {}
+    database.memories.remember(first.id, {"target": 65, "mode": "eco"})
+    database.memories.remember(first.id, {"target": 60.5})
+    database.memories.remember(second.id, {"mode": "normal"})
+    database.miners.delete(second.id)
+    for wrong in ({"target": None}, {"target": True}, {"target": float("nan")}, {5: "x"}, "target"):
+        with pytest.raises((TypeError, ValueError)):
+            database.memories.remember(first.id, wrong)
+    later = reopened()
+    assert dict(later.memories.of(first.id)) == {"target": 60.5, "mode": "eco"}
+    assert len(later.memories) == 1
+    with pytest.raises(TypeError):
+        later.memories.of(first.id)["target"] = 1.0
+
+
 def test_deleting_a_miner_deletes_its_secrets(database, reopened):
     row = database.miners.insert(key="a", driver="vnish")
     kept = database.miners.insert(key="b", driver="vnish")

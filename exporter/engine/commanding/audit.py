@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from exporter.engine.api.commands import STATES, CommandRun
+from exporter.engine.api.commands import STATES, Bulk, CommandRun
+from exporter.engine.commanding.bulk_log import CUT_OFF, EarlierBulks, begun_line, ended_line
 from exporter.errors import StoreError
 from exporter.store.files import PRIVATE_MODE, make_parents
 from exporter.units import UnixSeconds
@@ -36,7 +37,8 @@ class AuditLog:
     """Commands by id. Lives on the engine's loop; the disk is written in a thread, in order.
 
     Args:
-        path: of the file of JSON lines (mode 0600). A command has a line for its start and one for each change.
+        path: of the file of JSON lines (mode 0600). A command has a line for its start and one for its end, and so has
+            a command to many miners.
     """
 
     def __init__(self, path: Path) -> None:
@@ -45,6 +47,7 @@ class AuditLog:
         self._turn = asyncio.Lock()
         self._next_id = 1
         self._last_bulk_id = 0
+        self._earlier_bulks = EarlierBulks()
 
     def next_bulk_id(self) -> int:
         """A number for a command to many miners that none in the log has."""
@@ -59,20 +62,28 @@ class AuditLog:
                     self._take(line, f"{path}:{number}")
         for run in tuple(self._runs.values()):
             if run.state == "running":
-                words = "the program ended before the command did"
-                self._runs[run.id] = dataclasses.replace(run, state="interrupted", words=words)
+                self._runs[run.id] = dataclasses.replace(run, state="interrupted", words=CUT_OFF)
+        self._last_bulk_id = max(self._last_bulk_id, self._earlier_bulks.last_id)
 
     def _take(self, line: bytes, place: str) -> None:
         try:
             fields = json.loads(line)
+            if "bulk" in fields:
+                self._earlier_bulks.take(fields["bulk"])
+                return
             run = CommandRun(**{name: value for name, value in fields.items() if name in _FIELDS})
             _check(run)
-        except (ValueError, TypeError, AttributeError) as error:
+        except (ValueError, TypeError, AttributeError, KeyError) as error:
             log.warning("%s: this line of the log of commands cannot be read: %s", place, error)
             return
         self._next_id = max(self._next_id, run.id + 1)
         self._last_bulk_id = max(self._last_bulk_id, run.bulk_id or 0)
+        self._earlier_bulks.told(run)
         self._keep(run)
+
+    def earlier_bulks(self) -> tuple[Bulk, ...]:
+        """The commands to many miners of earlier runs of the program; see `EarlierBulks.all`."""
+        return self._earlier_bulks.all()
 
     def get(self, run_id: int) -> CommandRun | None:
         return self._runs.get(run_id)
@@ -90,7 +101,7 @@ class AuditLog:
         """
         run = CommandRun(id=self._next_id, state="running", started_at=UnixSeconds(time.time()), **fields)
         self._next_id += 1
-        await self._append(run)
+        await self._append(dataclasses.asdict(run))
         self._keep(run)
         return run
 
@@ -99,10 +110,21 @@ class AuditLog:
         ended = dataclasses.replace(run, state=state, words=words, after=after, ended_at=UnixSeconds(time.time()))
         self._keep(ended)
         try:
-            await self._append(ended)
+            await self._append(dataclasses.asdict(ended))
         except StoreError as error:
             log.error("the end of command %d is not on disk: %s", run.id, error)  # noqa: TRY400 - one line
         return ended
+
+    async def begin_bulk(self, bulk: Bulk) -> None:
+        """As `begin`, for a command to many miners."""
+        await self._append(begun_line(bulk))
+
+    async def end_bulk(self, bulk: Bulk) -> None:
+        """As `end`, for a command to many miners."""
+        try:
+            await self._append(ended_line(bulk))
+        except StoreError as error:
+            log.error("the end of the command to many miners %d is not on disk: %s", bulk.id, error)  # noqa: TRY400 - one line
 
     def _keep(self, run: CommandRun) -> None:
         self._runs[run.id] = run
@@ -111,8 +133,8 @@ class AuditLog:
             if oldest is not None:
                 del self._runs[oldest]
 
-    async def _append(self, run: CommandRun) -> None:
-        line = json.dumps(dataclasses.asdict(run), ensure_ascii=False).encode() + b"\n"
+    async def _append(self, fields: Mapping[str, Any]) -> None:
+        line = json.dumps(fields, ensure_ascii=False).encode() + b"\n"
         async with self._turn:
             await asyncio.to_thread(self._write, line)
 
@@ -126,7 +148,9 @@ class AuditLog:
             try:
                 size = os.fstat(descriptor).st_size
                 torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"  # a crash in mid-write
-                os.write(descriptor, b"\n" + line if torn else line)
+                left = memoryview(b"\n" + line if torn else line)
+                while left:
+                    left = left[os.write(descriptor, left) :]
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)

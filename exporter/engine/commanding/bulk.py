@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from exporter.engine.api.commands import Bulk, BulkResult, Order
+from exporter.engine.api.commands import Bulk, BulkResult, Order, SetPool
 from exporter.engine.commanding.bounds import LONGEST_LIMIT
+from exporter.engine.commanding.bulk_log import KEPT
 from exporter.engine.commanding.desk import CONTROL_OFF, CommandDesk
 from exporter.engine.commanding.planning import public_values
+from exporter.engine.commanding.values import check_pool_form
 from exporter.engine.tasks import Tasks
 from exporter.errors import FieldError, FlockwatchError, ForbiddenError, NotOfferedError, TakenError, UnknownError
 from exporter.units import UnixSeconds
 
-_KEPT: Final = 20
+log = logging.getLogger(__name__)
+
 MOST_PARALLEL: Final = 100
 LONGEST_STAGGER: Final = 600.0
 #: No command takes longer: settling, looking for the effect, and the reads and writes before.
 LONGEST_COMMAND: Final = 3.0 * LONGEST_LIMIT
+#: States of results that have not come to their end.
+_PENDING: Final = ("waiting", "running")
 
 
 @dataclass(slots=True)
@@ -61,11 +67,22 @@ class BulkCommands:
         run = self._runs.get(bulk_id)
         return None if run is None else run.view()
 
+    async def restore(self) -> None:
+        """Know the commands to many miners of earlier runs of the program; the audit log has been loaded."""
+        for bulk in self._desk.audit.earlier_bulks():
+            shown = bulk
+            if bulk.state == "running":
+                shown = replace(bulk, state="interrupted")
+                where = {"command": bulk.command, "who": bulk.who, "unsent": bulk.counts.get("not sent", 0)}
+                log.warning("bulk %d was cut off by an end of the program; /bulk/%d", bulk.id, bulk.id, extra=where)
+                await self._desk.audit.end_bulk(shown)
+            self._runs[bulk.id] = _Run(shown, list(shown.results), shown.state, shown.ended_at)
+
     async def stop(self) -> None:
         """Send nothing more."""
         await self._tasks.stop()
 
-    def start(
+    async def start(
         self,
         targets: Sequence[tuple[int, str]],
         order: Order,
@@ -75,20 +92,19 @@ class BulkCommands:
         parallel: int,
         stagger_seconds: float,
     ) -> Bulk:
-        """Begin; `targets` are (id, name). See `CommandsApi.start_bulk`."""
+        """Begin; `targets` are (id, name). It is on disk on return. See `CommandsApi.start_bulk`."""
         if not self._desk.enabled:
             raise ForbiddenError(CONTROL_OFF)
+        if isinstance(order, SetPool):
+            check_pool_form(order.url)
         if not 1 <= parallel <= MOST_PARALLEL:
             raise FieldError(f"parallel: must be from 1 to {MOST_PARALLEL}", "parallel")
         if not 0.0 <= stagger_seconds <= LONGEST_STAGGER:
             raise FieldError(f"stagger_seconds: must be from 0 to {LONGEST_STAGGER:g}", "stagger_seconds")
         if not targets:
             raise FieldError("miners: no miner was chosen", "miners")
-        ended = [number for number, one in self._runs.items() if one.state != "running"]
-        if len(self._runs) - len(ended) >= _KEPT:
-            raise TakenError(f"{_KEPT} commands to many miners run already; wait for one, or cancel it")
-        for number in ended[: max(0, len(self._runs) - _KEPT + 1)]:
-            del self._runs[number]
+        results = self._first_results(dict(targets))
+        self._make_room()
         begun = Bulk(
             id=self._desk.audit.next_bulk_id(),
             command=order.command,
@@ -101,10 +117,44 @@ class BulkCommands:
             results=(),
             counts={},
         )
-        run = _Run(begun, [BulkResult(miner_id, name, "waiting") for miner_id, name in dict(targets).items()])
-        self._runs[begun.id] = run
+        run = self._runs[begun.id] = _Run(begun, results)
+        if not dry_run:
+            try:
+                await self._desk.audit.begin_bulk(run.view())
+            except BaseException:
+                del self._runs[begun.id]
+                raise
         self._tasks.spawn(self._run(run, order, parallel, 0.0 if dry_run else stagger_seconds), f"bulk {begun.id}")
         return run.view()
+
+    def _first_results(self, names: dict[int, str]) -> list[BulkResult]:
+        """A result for each miner: waiting, or why it is not told because another such command sees to it already.
+
+        Raises:
+            TakenError: another one sees to each of them.
+        """
+        taken: dict[int, tuple[int, str]] = {}
+        for number, run in self._runs.items():
+            if run.state == "running" and not run.begun.dry_run:
+                taken |= {one.miner_id: (number, one.state) for one in run.results if one.state in _PENDING}
+        others = sorted({taken[miner_id][0] for miner_id in names if miner_id in taken})
+        if names.keys() <= taken.keys():
+            where = ", ".join(map(str, others))
+            raise TakenError(f"each of these miners waits or runs in bulk {where} already; cancel that first")
+        return [
+            BulkResult(miner_id, name, "failed", _words_of(*taken[miner_id]))
+            if miner_id in taken
+            else BulkResult(miner_id, name, "waiting")
+            for miner_id, name in names.items()
+        ]
+
+    def _make_room(self) -> None:
+        """Forget the oldest that have ended. Raises `TakenError` where too many run."""
+        ended = [number for number, one in self._runs.items() if one.state != "running"]
+        if len(self._runs) - len(ended) >= KEPT:
+            raise TakenError(f"{KEPT} commands to many miners run already; wait for one, or cancel it")
+        for number in ended[: max(0, len(self._runs) - KEPT + 1)]:
+            del self._runs[number]
 
     def cancel(self, bulk_id: int) -> Bulk:
         """See `CommandsApi.cancel_bulk`."""
@@ -119,6 +169,8 @@ class BulkCommands:
         sent: list[asyncio.Task[None]] = []
         next_start = 0.0
         for place in range(len(run.results)):
+            if run.results[place].state == "failed":
+                continue  # another one sees to it
             await slots.acquire()
             await _sleep_unless(run.cancelled, next_start - time.monotonic())
             if run.cancelled.is_set():
@@ -130,11 +182,13 @@ class BulkCommands:
         if sent:
             await asyncio.wait(sent)
         for place, result in enumerate(run.results):
-            if result.state in ("waiting", "running"):  # an error of ours ended its task
+            if result.state in _PENDING:  # an error of ours ended its task
                 words = "an error of the program; its log says more"
                 run.results[place] = replace(result, state="failed", words=words)
-        run.state = "cancelled" if run.cancelled.is_set() else "finished"
-        run.ended_at = UnixSeconds(time.time())
+        state, ended_at = "cancelled" if run.cancelled.is_set() else "finished", UnixSeconds(time.time())
+        if not run.begun.dry_run:
+            await self._desk.audit.end_bulk(replace(run.view(), state=state, ended_at=ended_at))
+        run.state, run.ended_at = state, ended_at
 
     async def _one(self, run: _Run, place: int, order: Order) -> None:
         result = run.results[place]
@@ -158,6 +212,13 @@ class BulkCommands:
         run.results[place] = replace(result, state="running")
         ended = await self._desk.wait(command.id, LONGEST_COMMAND) or command
         return replace(result, state=ended.state, words=ended.words)
+
+
+def _words_of(bulk_id: int, state: str) -> str:
+    """Why a miner whose result in another bulk is in `state` is not told."""
+    if state == "waiting":
+        return f"it waits in bulk {bulk_id} already; cancel that one first"
+    return f"it is being told in bulk {bulk_id} already; wait for its end"
 
 
 async def _sleep_unless(cancelled: asyncio.Event, seconds: float) -> None:

@@ -5,37 +5,36 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Final, Protocol, TypeVar
+from typing import Final, Protocol
 
 from exporter.config import Settings
-from exporter.drivers.api import Answers, DecodeContext, Driver
-from exporter.drivers.commands import CommandContext, CommandRefused, Plan, Tunes, TuningRange
+from exporter.drivers.api import DecodeContext, Driver
+from exporter.drivers.commands import CommandContext, Plan
 from exporter.drivers.loader import DriverSet
 from exporter.engine.api.commands import CommandRun, Offers, Order, SetPool
 from exporter.engine.commanding.audit import AuditLog
-from exporter.engine.commanding.bounds import checked_reads
 from exporter.engine.commanding.certainty import make_sure, without_secrets
 from exporter.engine.commanding.device import Device
 from exporter.engine.commanding.offers import offers_of
 from exporter.engine.commanding.planning import make_plan, named_for, public_values
+from exporter.engine.commanding.questions import Questions
 from exporter.engine.commanding.runner import Outcome, Runner
 from exporter.engine.commanding.summary import summary
 from exporter.engine.commanding.values import Limits
 from exporter.engine.exchange import Exchange
 from exporter.engine.flock import Flock, talks_by_itself
-from exporter.engine.isolation import is_trusted, run_driver
+from exporter.engine.isolation import is_trusted
 from exporter.engine.miner import Miner, record_of
 from exporter.engine.sessions import Sessions
 from exporter.engine.tasks import Tasks
 from exporter.errors import (
-    FlockwatchError,
     ForbiddenError,
-    InternalError,
     MinerError,
     NotOfferedError,
+    StoreError,
     TakenError,
     UnavailableError,
     UnknownError,
@@ -44,8 +43,6 @@ from exporter.model import ModelInfo
 from exporter.store.database import Database
 
 log = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 CONTROL_OFF: Final = "control is switched off: control.enabled is false in targets.yml"
 
@@ -93,6 +90,7 @@ class CommandDesk:
         self._ended: dict[int, asyncio.Event] = {}
         self._tasks = Tasks()
         self._stopped = False
+        self._questions = Questions(shop.drivers)
 
     @property
     def enabled(self) -> bool:
@@ -112,12 +110,9 @@ class CommandDesk:
             return Offers(reason=CONTROL_OFF)
         try:
             driver, device, context = self._approach(miner)
-            try:
-                ranges = await self._ranges(driver, device, context)
-            except UnavailableError as error:
-                log.info("%s", error, extra={"miner": miner.row.key})
-                ranges = ()  # a miner that tells no ranges can still be restarted
-            return await self._of_driver(driver, offers_of, driver, context, ranges, self._limits(miner))
+            context, ranges = await self._questions.for_all(driver, device, context, miner.row.key)
+            of_driver = self._questions.of_driver
+            return await of_driver(driver, offers_of, driver, context, ranges, self._limits(miner))
         except (ForbiddenError, UnavailableError, MinerError) as error:
             return Offers(reason=str(error))
 
@@ -173,7 +168,9 @@ class CommandDesk:
         if job.plan.goes_away:
             job.miner.state.away_until = time.monotonic() + job.plan.limit_seconds
         try:
-            outcome = await Runner(job.device, job.driver, trusted=job.trusted).run(job.plan, job.context.reading)
+            on_sent = partial(self._remember, job.miner, job.plan.remember)
+            runner = Runner(job.device, job.driver, trusted=job.trusted, on_sent=on_sent)
+            outcome = await runner.run(job.plan, job.context.reading)
             if outcome.words is not None:
                 outcome = replace(outcome, words=without_secrets(outcome.words, job.secrets))
         except asyncio.CancelledError:
@@ -220,6 +217,7 @@ class CommandDesk:
             address=row.address,
             web_username=(known[0].username or driver.default_username) if known else None,
             web_password=known[0].password.reveal() if known else None,
+            remembered=shop.db.memories.of(row.id),
         )
         obstacle = partial(self._obstacle, miner, row.address)
         return driver, Device(miner, None if alone else poller, shop.exchange, row.address, obstacle), context
@@ -241,9 +239,8 @@ class CommandDesk:
         order = named_for(order, record_of(miner).name)
         driver, device, context = self._approach(miner)
         secrets = _secrets(order, context)
-        ranges = await self._ranges(driver, device, context) if order.command == "tuning" else ()
         try:
-            plan = await self._of_driver(driver, make_plan, driver, order, context, ranges, self._limits(miner))
+            plan = await self._plan(miner, driver, device, context, order)
         except MinerError as error:
             raise UnavailableError(without_secrets(str(error), secrets)) from None
         except NotOfferedError as error:
@@ -251,25 +248,26 @@ class CommandDesk:
         trusted = is_trusted(self._shop.drivers(), driver.driver_type)
         return _Job(miner, order, device, driver, context, plan, trusted, secrets)
 
-    async def _ranges(self, driver: Driver, device: Device, context: CommandContext) -> tuple[TuningRange, ...]:
-        if not isinstance(driver, Tunes):
-            return ()
+    async def _plan(self, miner: Miner, driver: Driver, device: Device, context: CommandContext, order: Order) -> Plan:
+        questions, limits = self._questions, self._limits(miner)
+        asked, ranges = await questions.for_order(driver, device, context, order.command)
         try:
-            reads = checked_reads(await self._of_driver(driver, driver.tuning_reads, context))
-            answers = await device.ask(reads) if reads else Answers({})
-            return await self._of_driver(driver, driver.decode_tuning, answers, context)
-        except CommandRefused:
-            return ()  # this firmware cannot be tuned
-        except MinerError as error:
-            raise UnavailableError(f"the miner does not tell its ranges: {error}") from error
+            return await questions.of_driver(driver, make_plan, driver, order, asked, ranges, limits)
+        except NotOfferedError:
+            # What it offers instead is known once it was asked for all of that.
+            asked, ranges = await questions.for_all(driver, device, context, miner.row.key)
+            return await questions.of_driver(driver, make_plan, driver, order, asked, ranges, limits)
 
-    async def _of_driver(self, driver: Driver, function: Callable[..., T], *arguments: object) -> T:
-        """Call what calls the driver, with its errors and ours told apart."""
-        trusted = is_trusted(self._shop.drivers(), driver.driver_type)
-        outcome: T | FlockwatchError = await run_driver(_told, function, *arguments, trusted=trusted, owner=driver)
-        if isinstance(outcome, FlockwatchError):
-            raise outcome
-        return outcome
+    async def _remember(self, miner: Miner, facts: Mapping[str, str | float]) -> None:
+        """Store what the miner itself forgets by a command that was sent just now."""
+        db = self._shop.db
+        if not facts or self._shop.flock.get(miner.row.id) is not miner:
+            return
+        try:
+            db.memories.remember(miner.row.id, facts)
+            await db.commit()
+        except StoreError as error:
+            log.error("what the miner forgets is not on disk: %s", error, extra={"miner": miner.row.key})  # noqa: TRY400
 
     def _model(self, miner: Miner) -> ModelInfo | None:
         alias = miner.row.model_alias
@@ -289,13 +287,3 @@ def _secrets(order: Order, context: CommandContext) -> tuple[str, ...]:
     """What must not come back in words that are shown or logged."""
     pool = (order.password.reveal(),) if isinstance(order, SetPool) else ()
     return (*pool, context.web_password) if context.web_password else pool
-
-
-def _told(function: Callable[..., T], *arguments: Any) -> T | FlockwatchError:
-    """The result, or the error that was raised on purpose (others are the driver's fault and go on)."""
-    try:
-        return function(*arguments)
-    except InternalError:
-        raise
-    except FlockwatchError as error:
-        return error

@@ -167,7 +167,7 @@ class Device:
 def _why_no_key(poller: Poller) -> str:
     if poller.state.auth_failed:
         return "the device refused every known password; set its password to resume"
-    return "there is no API key for it: vnish_create_api_key is off, or the device takes no sign-in for now"
+    return "there is no API key for it: drivers.vnish_create_api_key is off, or the device takes no sign-in for now"
 
 
 def words_of(answer: Answer) -> str | None:

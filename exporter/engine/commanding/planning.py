@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -40,7 +41,7 @@ from exporter.engine.commanding.values import (
     checked_pool,
     checked_tuning,
 )
-from exporter.errors import NotOfferedError
+from exporter.errors import InternalError, MinerError, NotOfferedError
 
 #: What pools do not take in the name of a worker.
 _NO_WORKER: Final = re.compile(r"[^A-Za-z0-9_-]+")
@@ -57,22 +58,34 @@ _KINDS: Final[tuple[tuple[str, type], ...]] = (
     ("fan", SetsFan),
 )
 
+#: What a plan may remember of a miner.
+_MOST_FACTS: Final = 16
+_LONGEST_FACT: Final = 200
 #: Commands without a value.
 PLAIN: Final = ("restart", "pause", "resume", "identify")
+#: A login before the host of a pool's address.
+_LOGIN: Final = re.compile(r"^([A-Za-z0-9+.-]*://)?.*@", re.DOTALL)
 #: What stands for the miner's name in a pool user.
 _NAME_PLACE: Final = "{name}"
 
 
+def commands_of(driver: Driver) -> tuple[str, ...]:
+    """The names of the commands that a driver knows, whether this miner offers them or not."""
+    return tuple(name for name, kind in _KINDS if isinstance(driver, kind))
+
+
 def offered_commands(driver: Driver, context: CommandContext, ranges: tuple[TuningRange, ...]) -> tuple[str, ...]:
     """The names of the commands that a miner offers now. User drivers may lie about values, not about methods."""
-    return tuple(name for name, kind in _KINDS if isinstance(driver, kind) and _takes(name, driver, context, ranges))
+    return tuple(name for name in commands_of(driver) if _takes(name, driver, context, ranges))
 
 
 def _takes(name: str, driver: Any, context: CommandContext, ranges: tuple[TuningRange, ...]) -> bool:
     try:
         return _has_any(name, driver, context, ranges)
-    except CommandRefused:
-        return False  # this firmware lacks it
+    except InternalError:
+        raise
+    except MinerError:
+        return False  # this firmware lacks it, or does not tell what the driver must know
 
 
 def _has_any(name: str, driver: Any, context: CommandContext, ranges: tuple[TuningRange, ...]) -> bool:
@@ -103,13 +116,33 @@ def make_plan(
         if isinstance(driver, _kind_of(order)):
             plan = _plan(driver, order, context, ranges, limits)
             if plan is not None:
-                return checked_plan(plan)
+                return _with_memory(checked_plan(plan))
         words = f"this miner does not offer {order.command!r}"
     except CommandRefused as error:
         words = str(error)
     offered = offered_commands(driver, context, ranges)
     rest = f"it offers {', '.join(offered)}" if offered else "it offers no commands"
     raise NotOfferedError(f"{words}; {rest}", offered)
+
+
+def _with_memory(plan: Plan) -> Plan:
+    """The plan, with what it wants to remember read once and found to fit into a row of the database."""
+    facts = plan.remember
+    if not isinstance(facts, Mapping) or len(facts) > _MOST_FACTS or not all(map(_is_fact, facts.items())):
+        raise InternalError(
+            f"the driver's plan may remember {_MOST_FACTS} facts at most, each a text of {_LONGEST_FACT} characters or "
+            "a number"
+        )
+    return replace(plan, remember=dict(facts))
+
+
+def _is_fact(item: tuple[object, object]) -> bool:
+    for part in item:
+        if isinstance(part, str) and len(part) > _LONGEST_FACT:
+            return False
+    name, value = item
+    number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(name, str) and (number or isinstance(value, str))
 
 
 def _kind_of(order: Order) -> type:
@@ -175,11 +208,15 @@ def public_values(order: Order) -> Mapping[str, Any]:
             values = {"frequency": order.frequency, "core_voltage": order.core_voltage}
             return {name: value for name, value in values.items() if value is not None}
         case SetPool():
-            return {"slot": order.slot, "url": order.url, "user": short_user(order.user)}
+            return {"slot": order.slot, "url": _without_login(order.url), "user": short_user(order.user)}
         case SetFan(duty=duty):
             return {"duty": duty}
         case _:
             return {}
+
+
+def _without_login(url: str) -> str:
+    return _LOGIN.sub(lambda match: match[1] or "", url)
 
 
 def short_user(user: str) -> str:

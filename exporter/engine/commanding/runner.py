@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeVar
 
@@ -47,12 +47,16 @@ class Runner:
     Args:
         trusted: whether the driver is one of ours; functions of a user's run in a worker thread.
         owner: the driver.
+        on_sent: awaited once something of a plan was sent, or may have been.
     """
 
-    def __init__(self, device: Commanded, owner: Any, *, trusted: bool) -> None:
+    def __init__(
+        self, device: Commanded, owner: Any, *, trusted: bool, on_sent: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
         self._device = device
         self._owner = owner
         self._trusted = trusted
+        self._on_sent = on_sent
 
     async def run(self, plan: Plan, before: Reading | None) -> Outcome:
         """Carry out `plan`. Whatever goes wrong is an outcome; nothing is sent twice unless it is safe to."""
@@ -88,13 +92,24 @@ class Runner:
                 _check_status(write, answers[write.request.key])
         return None
 
+    async def _note_sent(self) -> None:
+        on_sent, self._on_sent = self._on_sent, None
+        if on_sent is not None:
+            await on_sent()
+
     async def _send(self, write: Write) -> Answer | None:
         try:
-            return await self._device.write(write)
+            answer = await self._device.write(write)
         except AMBIGUOUS:
+            await self._note_sent()
             if not write.repeatable:
                 raise
-        return await self._device.write(write)
+            return await self._device.write(write)
+        except asyncio.CancelledError:
+            await self._note_sent()  # it may be on its way
+            raise
+        await self._note_sent()
+        return answer
 
     async def _confirm(self, plan: Plan, before: Reading | None, doubt: str | None) -> Outcome:
         if doubt is not None and not plan.visible:

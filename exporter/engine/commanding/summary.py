@@ -9,7 +9,7 @@ from exporter.model import Reading
 
 
 def summary(reading: Reading | None) -> dict[str, Any]:
-    """State, mode, hash rate (H/s), power (W), uptime (s), frequencies (Hz), pool; without what is not known."""
+    """State, mode, hash rate (H/s), power (W), uptimes (s), frequencies (Hz), pool; without what is not known."""
     if reading is None:
         return {}
     active = next((pool for pool in reading.pools if pool.active and not pool.fee), None)
@@ -20,6 +20,7 @@ def summary(reading: Reading | None) -> dict[str, Any]:
         "hashrate": reading.hashrate,
         "power": reading.power,
         "uptime": reading.uptime,
+        "mining_uptime": reading.mining_uptime,  # what a restart of the mining alone is seen by
         "frequency": max(frequencies, default=None),
         "fault_light": reading.fault_light,
         "pool": None if active is None else active.url,

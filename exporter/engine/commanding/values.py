@@ -21,6 +21,8 @@ _HOST: Final = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?|\[[0-9A-Fa-f:.
 _POOL: Final = re.compile(rf"(?P<scheme>[A-Za-z0-9+.-]+)://(?P<host>{_HOST}):(?P<port>[0-9]{{1,5}})/?")
 _LARGEST_PORT: Final = 65535
 _LONGEST_PASSWORD: Final = 128
+_HERTZ: Final = "Hz"
+_MEGAHERTZ: Final = 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ def preset_obstacle(preset: Preset, presets: tuple[Preset, ...], limits: Limits,
         return "it is not tuned yet, and the firmware applies tuned presets only"
     ceiling = next((one for one in presets if one.name == limits.max_preset), None)
     if limits.max_preset is not None and ceiling is None:
-        return f"the ceiling {limits.max_preset!r} is none of this model's presets; set it anew"
+        return f"the ceiling {limits.max_preset!r} is none of this miner's presets; set it anew"
     if ceiling is not None and _is_above(preset, ceiling, presets):
         return f"it is above the ceiling {ceiling.name!r} that was set for this model"
     if preset.modified_psu_required and not modified_psu:
@@ -89,11 +91,21 @@ def checked_tuning(order: SetTuning, ranges: tuple[TuningRange, ...]) -> Mapping
         if one is None:
             raise FieldError(f"{name}: this miner does not take it; it takes {', '.join(by_name)}", name)
         if one.choices and not any(abs(value - choice) <= 1e-6 * max(1.0, abs(choice)) for choice in one.choices):
-            offered = ", ".join(f"{choice:g}" for choice in one.choices)
-            raise FieldError(f"{name}: must be one of {offered} {one.unit}", name)
+            offered = ", ".join(_figure(choice, one.unit) for choice in one.choices)
+            raise FieldError(f"{name}: must be one of {offered} {_shown_unit(one.unit)}", name)
         if not one.least <= value <= one.most:
-            raise FieldError(f"{name}: must be from {one.least:g} to {one.most:g} {one.unit}", name)
+            least, most = _figure(one.least, one.unit), _figure(one.most, one.unit)
+            raise FieldError(f"{name}: must be from {least} to {most} {_shown_unit(one.unit)}", name)
     return values
+
+
+def _figure(value: float, unit: str) -> str:
+    """A value as people write it, without the unit: 425 (MHz), 1.15 (V)."""
+    return f"{value / _MEGAHERTZ if unit == _HERTZ else value:.6g}"
+
+
+def _shown_unit(unit: str) -> str:
+    return "MHz" if unit == _HERTZ else unit
 
 
 def checked_pool(order: SetPool, rules: PoolRules) -> PoolSetting:
@@ -107,6 +119,14 @@ def checked_pool(order: SetPool, rules: PoolRules) -> PoolSetting:
     if len(password) > _LONGEST_PASSWORD or not password.isprintable():
         raise FieldError(f"password: must be at most {_LONGEST_PASSWORD} printable characters", "password")
     return PoolSetting(order.slot, url, user, password)
+
+
+def check_pool_form(url: str) -> None:
+    """Raise `FieldError` unless `url` is ``scheme://host:port``, whichever schemes a device takes. Never quotes it."""
+    match = _POOL.fullmatch(url)
+    if match is None or not 1 <= int(match["port"]) <= _LARGEST_PORT:
+        example = "stratum+tcp://pool.example:3333"
+        raise FieldError(f"url: must be like {example}, a host and a port and nothing else", "url")
 
 
 def check_pool_url(url: str, rules: PoolRules) -> str:
