@@ -17,8 +17,8 @@ from rich.table import Table
 from exporter.commands.bench import load_bench_settings, open_bench
 from exporter.commands.words import device_words, firmware_words
 from exporter.config import Settings
-from exporter.config_values import LARGEST_PREFIX
-from exporter.discovery.networks import SearchNetwork, is_private, local_interfaces, search_networks
+from exporter.config_values import parse_network
+from exporter.discovery.networks import SearchNetwork, local_interfaces, search_networks
 from exporter.engine.search import Find, SearchProgress, SearchResult
 from exporter.errors import UsageError
 from exporter.text import clean_text
@@ -29,17 +29,13 @@ _WIDE = 110
 _PIPED = 200
 
 
-def parse_network(text: str, *, allow_public: bool, allow_large: bool) -> ipaddress.IPv4Network:
-    """One network of the command line. Raises `UsageError` with the remedy."""
+def named_network(text: str, *, allow_public: bool, allow_large: bool) -> ipaddress.IPv4Network:
+    """One network, or one address, of the command line. Raises `UsageError` with the remedy."""
+    network = text if "/" in text else f"{text}/32"
     try:
-        network = ipaddress.IPv4Network(text)
+        return parse_network(network, allow_public=allow_public, allow_large=allow_large)
     except ValueError as error:
-        raise UsageError(f"{text}: not an IPv4 network such as 192.168.1.0/24 ({error})") from error
-    if network.prefixlen < LARGEST_PREFIX and not allow_large:
-        raise UsageError(f"{text}: {network.num_addresses} addresses, larger than a /16; add --yes to search it all")
-    if not allow_public and not is_private(network):
-        raise UsageError(f"{text}: outside private ranges; set network.allow_public: true to search it")
-    return network
+        raise UsageError(f"{text}: {error}") from error
 
 
 def networks_of(settings: Settings, cidrs: Sequence[str], *, allow_large: bool) -> tuple[SearchNetwork, ...]:
@@ -47,7 +43,7 @@ def networks_of(settings: Settings, cidrs: Sequence[str], *, allow_large: bool) 
     interfaces = local_interfaces()
     if cidrs:
         public, large = settings.network.allow_public, allow_large or settings.network.allow_large
-        named = [(parse_network(text, allow_public=public, allow_large=large), ()) for text in cidrs]
+        named = [(named_network(text, allow_public=public, allow_large=large), ()) for text in cidrs]
         return search_networks(named, interfaces)
     found = search_networks([(subnet.cidr, subnet.labels) for subnet in settings.network.subnets], interfaces)
     if not found:

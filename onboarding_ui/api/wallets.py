@@ -104,7 +104,7 @@ class WalletAdd(Body):
         min_length=1, max_length=16, description="BTC, BCH, DGB, DOGE, LTC, NMC, XEC or OTHER."
     )
     pool: str | None = Field(
-        None, max_length=261, description="Name of a pool (/api/pools), or host:port; null for any."
+        None, max_length=261, description="Name of a pool (/api/pools), host:port or a URL; null for any."
     )
 
 

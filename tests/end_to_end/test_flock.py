@@ -121,4 +121,4 @@ def test_wrong_names_and_networks_are_explained(program, simulator):
     assert "USB only" in program.command("try", simulator.of("bitaxe")["address"], "--driver", "nerdminer", status=2)
     assert "--yes" in program.command("scan", "10.0.0.0/8", status=2)
     assert "private" in program.command("scan", "8.8.8.0/24", status=2)
-    assert "not an IPv4 network" in program.command("scan", "192.168.1.300/24", status=2)
+    assert "must be a network in CIDR notation" in program.command("scan", "192.168.1.300/24", status=2)
