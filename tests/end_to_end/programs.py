@@ -266,6 +266,18 @@ class Program:
 
         return self.until(check, f"{number} miners up", seconds)
 
+    def onboard(self, ports, name_of):
+        """Wait until the boards on these USB ports wait for a name, and name them by `name_of(port)`."""
+
+        def waiting():
+            found = json.loads(self.command("devices", "list", "--json"))
+            return len(found) == len(ports) and found
+
+        if ports:
+            for device in wait_for(waiting, "the boards to wait for a name", 60):
+                name = name_of(device["dev_path"])
+                self.command("devices", "onboard", device["id"], "--name", name, "--currency", "BTC")
+
     def command(self, *words, status=0):
         """Run a subcommand with the same configuration; return its output."""
         done = run_command(

@@ -2,7 +2,6 @@
 
 import contextlib
 import copy
-import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -10,8 +9,9 @@ import jsonpatch
 import yaml
 
 from simulator.fleet import default_fleet
-from tests.end_to_end.programs import CLIENT, Program, Simulator, free_base, free_port, wait_for
-from tests.stack.servers import PROMETHEUS, Alertmanager, Prometheus, Sink, quick_configuration
+from tests.end_to_end.programs import CLIENT, Program, Simulator, free_base, free_port
+from tests.stack.rules import write_rules
+from tests.stack.servers import Alertmanager, Prometheus, Sink, quick_configuration
 from tests.wallets.pool_server import pool_server
 
 ADDRESS = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"
@@ -97,16 +97,11 @@ class BigProgram(Program):
         return {miner["ip_address"] or miner["name"]: miner for miner in listed}
 
 
-def quick_rules(folder):
-    """The shipped rules, with alarms that need not hold before they fire."""
-    (folder / "rules").mkdir()
-    for path in (PROMETHEUS / "rules").glob("*.yml"):
-        document = yaml.safe_load(path.read_text())
-        for group in document["groups"]:
-            group.pop("interval", None)
-            for rule in group["rules"]:
-                rule.pop("for", None)
-        (folder / "rules" / path.name).write_text(yaml.safe_dump(document))
+def at_once(group):
+    """Alarms of a group need not hold before they fire."""
+    group.pop("interval", None)
+    for rule in group["rules"]:
+        rule.pop("for", None)
 
 
 @contextlib.contextmanager
@@ -159,7 +154,7 @@ def store():
 
 
 def _prometheus(folder, program, alertmanager, storage):
-    quick_rules(folder)
+    write_rules(folder / "rules", at_once)
     (folder / "prometheus.yml").write_text(
         yaml.safe_dump(
             {
@@ -201,13 +196,9 @@ class Stack:
         """Wait until every device is known, and name the boards on USB."""
         number = len(self.simulator.devices) + 1
         self.program.until_found(number, 150)
-        wait_for(lambda: len(self._devices()) == len(self.simulator.boards), "the boards to wait for a name", 60)
-        for count, device in enumerate(self._devices()):
-            self.program.command("devices", "onboard", device["id"], "--name", f"Nerd {count}", "--currency", "BTC")
-        self.program.until_found(number + len(self.simulator.boards), 60)
-
-    def _devices(self):
-        return json.loads(self.program.command("devices", "list", "--json"))
+        boards = self.simulator.boards
+        self.program.onboard(boards, lambda port: f"Nerd {boards.index(port)}")
+        self.program.until_found(number + len(boards), 60)
 
     def trouble(self):
         """One of each fault that panels are about."""

@@ -4,12 +4,12 @@ The rules are the shipped ones with their times divided by `SCALE`, within `WIND
 """
 
 import collections
-import json
 import re
 
 import yaml
 
 from tests.end_to_end.programs import CLIENT, Program, Simulator, wait_for
+from tests.stack.rules import write_rules
 from tests.stack.servers import PROMETHEUS, Alertmanager, Prometheus, Sink, quick_configuration
 
 SCALE = 60
@@ -24,24 +24,19 @@ def shorter(text, least, most):
     return f"{min(most, max(least, int(number) * UNITS[unit] // SCALE))}s"
 
 
-def quick_rules(folder):
-    """The shipped rules with shorter times, in `folder`."""
-    folder.mkdir()
-    for path in (PROMETHEUS / "rules").glob("*.yml"):
-        document = yaml.safe_load(path.read_text())
-        for group in document["groups"]:
-            for rule in group["rules"]:
-                rule["expr"] = re.sub(
-                    r"(\[|offset )(\d+[smhd])", lambda match: match[1] + shorter(match[2], *WINDOWS), rule["expr"]
-                )
-                if "for" in rule:
-                    rule["for"] = "0s" if rule["for"] == "0s" else shorter(rule["for"], *HOLDS)
-        (folder / path.name).write_text(yaml.safe_dump(document))
+def quicken(group):
+    """Shorten the times of a group's rules."""
+    for rule in group["rules"]:
+        rule["expr"] = re.sub(
+            r"(\[|offset )(\d+[smhd])", lambda match: match[1] + shorter(match[2], *WINDOWS), rule["expr"]
+        )
+        if "for" in rule:
+            rule["for"] = "0s" if rule["for"] == "0s" else shorter(rule["for"], *HOLDS)
 
 
 def configure_prometheus(folder, exporter, alertmanager):
     """The shipped configuration at other addresses, scraping every second."""
-    quick_rules(folder / "rules")
+    write_rules(folder / "rules", quicken)
     document = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text())
     document["global"] = {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
     document["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"] = [alertmanager]
@@ -100,18 +95,12 @@ class Stack:
     def _settle(self):
         """Wait until every device is known, and name the boards on USB."""
         self.program.until_found(len(self.simulator.devices), 90)
-        wait_for(lambda: len(self._waiting()) == len(self.simulator.boards), "the boards to wait for a name", 60)
-        for device in self._waiting():
-            name = self._name(device["dev_path"])
-            self.program.command("devices", "onboard", device["id"], "--name", name, "--currency", "BTC")
+        self.program.onboard(self.simulator.boards, self._name)
         self.number = len(self.simulator.devices) + len(self.simulator.boards)
         self.page = self.program.until_found(self.number, 60)
 
     def _name(self, port):
         return f"Board {self.simulator.boards.index(port)}"
-
-    def _waiting(self):
-        return json.loads(self.program.command("devices", "list", "--json"))
 
     def _keep(self, process):
         self._started.append(process)
