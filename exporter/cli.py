@@ -67,13 +67,15 @@ def _shared() -> _Parser:
 
 
 def _parser() -> argparse.ArgumentParser:
+    # Parsers that have a parent share its options: the defaults set below must not reach those of the commands, which
+    # would put them over what stands before the command.
     shared = _shared()
     parents = [shared]
     parser = _Parser(
         prog="flockwatch",
         description="Finds Bitcoin miners on the network and on USB, and shows them as Prometheus metrics.",
         epilog="`flockwatch COMMAND --help` tells more. Exit status: 0 done, 1 failed, 2 something for you to mend.",
-        parents=parents,
+        parents=[_shared()],
     )
     parser.add_argument("--version", action="version", version=f"flockwatch {__version__}")
     parser.set_defaults(config_file=Path("targets.yml"), log_level=None, log_format=FORMATS[0])

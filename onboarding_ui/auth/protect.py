@@ -81,9 +81,10 @@ def protect(app: Flask, engine: EngineApi, options: UiOptions) -> None:
             return refusal(403, _ELSEWHERE)
         if guard.gate.mode is Mode.OPEN and any(name in request.headers for name in _FORWARDED):
             return refusal(403, _PROXIED)
-        caller = None if _is_public() else _caller(guard)
+        public = guard.gate.mode is not Mode.USERS and _is_public()  # their sign-in stands in front of everything
+        caller = None if public else _caller(guard)
         set_caller(caller)
-        if caller is None and not _is_public():
+        if caller is None and not public:
             return _ask_to_sign_in()
         return _check_rights(caller, forms, tls=options.tls)
 

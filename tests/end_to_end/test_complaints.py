@@ -5,6 +5,7 @@ import socket
 
 import pytest
 
+from exporter.cli import _parser
 from tests.end_to_end.programs import complaints, free_port, run_command
 
 pytestmark = pytest.mark.timeout(120)
@@ -72,6 +73,18 @@ def test_every_command_explains_itself(command):
 def test_a_wrong_call_is_answered_in_one_line(folder, words, named):
     (line,) = complaints(run_command(*words, folder=folder))
     assert named in line
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_global_option_counts_before_and_after_the_command(tmp_path, first):
+    (tmp_path / "mine.yml").write_text(PLACE)
+    options = ("--config.file", "mine.yml", "--log.level", "debug", "--log.format", "json")
+    words = (*options, "check-config") if first else ("check-config", *options)
+    done = run_command(*words, folder=tmp_path)
+    assert done.returncode == 0
+    assert "mine.yml" in done.stdout
+    assert "targets.yml" not in done.stdout + done.stderr
+    assert vars(_parser().parse_args(words)).items() >= {("log_level", "debug"), ("log_format", "json")}
 
 
 # --- configuration ------------------------------------------------------------------------------------------------

@@ -425,7 +425,7 @@ def test_beside_such_users_programs_have_tokens_for_the_api():
 )
 def test_beside_such_users_what_is_no_token_opens_nothing(given):
     site = site_with_users()
-    for path in ("/api/miners", "/api/openapi.json", "/", "/sign-in", "/api"):
+    for path in ("/api/miners", "/api/openapi.json", "/api/health", "/", "/sign-in", "/api"):
         answer = site.browser.get(path, headers={"Authorization": given})
         assert answer.status_code == 401, path
 

@@ -38,7 +38,7 @@ class EngineCaller:
             UnavailableError: there is no place now.
         """
         if not self._outside.acquire(timeout=_PLACE_SECONDS):
-            raise UnavailableError("too many requests wait for devices that are slow; try again in a few seconds")
+            raise UnavailableError("too many requests wait for slow miners, pools or Prometheus; try again in a moment")
         try:
             yield
         finally:

@@ -63,7 +63,7 @@ class MinersDoor:
                 await miner.poller.poll_now()
             return () if board is None else tuple(board.recent), self._recordings.kept(miner_id)
 
-        printed, recorded = self._caller.call(watch)
+        printed, recorded = self._caller.call_outside(watch)
         return (*console_seen(printed), *exchanges_seen(recorded))
 
     def get_config(self, miner_id: int) -> MinerCommand:

@@ -104,7 +104,8 @@ class ProgramDoor:
 
     def checks(self) -> tuple[Check, ...]:
         """See `ProgramApi`."""
-        return run_checks(gather(self._engine, self._outside.config_file))
+        with self._caller.outside():  # it looks whether miners that are offline take a connection
+            return run_checks(gather(self._engine, self._outside.config_file))
 
     def credentials(self) -> tuple[Credential, ...]:
         """See `ProgramApi`."""

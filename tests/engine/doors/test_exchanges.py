@@ -1,14 +1,16 @@
 """What a miner was asked and answered: recorded only while somebody looks, redacted, bounded."""
 
+import contextlib
 import json
 
 import pytest
 
 from exporter.drivers.api import Answer, CgminerRequest, Identification, Specificity
 from exporter.engine import recording
+from exporter.engine.api.caller import OUTSIDE_CALLERS
 from exporter.engine.doors.miners import MinersDoor
 from exporter.engine.recording import KEPT, LONGEST_BODY, console_seen
-from exporter.errors import RequestTimeoutError
+from exporter.errors import RequestTimeoutError, UnavailableError
 from exporter.model import Identity, Reading
 from tests.engine.bench import RigDriver, at, driver_set, mac, run
 from tests.engine.doors.calls import ask, door_of, until
@@ -34,6 +36,21 @@ def test_the_first_look_has_a_poll_to_show_and_later_ones_have_more(tmp_path, mo
         assert json.loads(first.body)["rate"] == 5.0
         await bench.poll(at(1))
         assert len(await ask(door.exchanges, one)) > len(seen)
+
+    run(tmp_path, monkeypatch, story)
+
+
+def test_who_looks_waits_among_those_who_wait_for_devices(tmp_path, monkeypatch):
+    async def story(bench):
+        door, one = await one_miner(bench)
+        with contextlib.ExitStack() as others:
+            for _ in range(OUTSIDE_CALLERS):
+                others.enter_context(door._caller.outside())
+            for look in (door.exchanges, door.rescan):
+                with pytest.raises(UnavailableError, match="too many"):
+                    await ask(look, one)
+            assert door.row(one).id == one
+        assert await ask(door.exchanges, one)
 
     run(tmp_path, monkeypatch, story)
 
