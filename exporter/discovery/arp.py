@@ -6,6 +6,7 @@ second instead of paced connects (RFC 826 for the packet format).
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import select
 import socket
@@ -14,7 +15,7 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from exporter.discovery.networks import Interface
+from exporter.discovery.networks import Interface, local_interfaces, on_link_interface
 from exporter.text import normal_mac
 
 log = logging.getLogger(__name__)
@@ -63,6 +64,24 @@ def sweep(interface: Interface, addresses: Sequence[str], *, wait: float = 0.5, 
             _listen(sock, found, wait)
     wanted = set(addresses)
     return {address: mac for address, mac in found.items() if address in wanted}
+
+
+def who_has(address: str) -> str | None:
+    """The MAC that answers at an address now, whatever the neighbour table holds. Blocking, for half a second or one.
+
+    None where nobody answers, where a router is between, or where this process may not ask.
+    """
+    try:
+        interface = on_link_interface(ipaddress.IPv4Network(address), local_interfaces())
+    except ValueError:
+        return None
+    if interface is None or not can_sweep():
+        return None
+    try:
+        return sweep(interface, (address,)).get(address)
+    except OSError as error:
+        log.debug("%s could not be asked by ARP: %s", address, error)
+        return None
 
 
 def _send(sock: socket.socket, own_mac: bytes, own_address: bytes, address: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -24,3 +26,11 @@ def neighbour_macs(table: Path = Path("/proc/net/arp")) -> dict[str, str]:
             if mac is not None:
                 found[columns[0]] = mac
     return found
+
+
+def own_macs(macs: Mapping[str, str]) -> dict[str, str]:
+    """`macs` without those that answer for several addresses: a router with proxy ARP, or a Wi-Fi repeater, stands
+    there for the devices behind it, and who they are it does not tell.
+    """
+    times = Counter(macs.values())
+    return {address: mac for address, mac in macs.items() if times[mac] == 1}

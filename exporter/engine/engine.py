@@ -58,6 +58,8 @@ _PERSIST_SECONDS: Final = 300.0
 class Meter(PollMeter, DiscoveryMeter, CommandMeter, Protocol):
     """The self metrics the engine feeds."""
 
+    def stream_fault(self, driver: str) -> None: ...
+
     def set_targets(self, targets: dict[tuple[str, str], int]) -> None: ...
 
     def set_usb_ports(self, ports: Mapping[str, int]) -> None: ...
@@ -86,8 +88,9 @@ class Engine:
         self._meter = meter
         self.flock = Flock(settings, db, drivers, exchange, sessions, page, meter)
         self._fixed = FixedMiners(db, self.flock)
-        self._heard = Heard(self.flock)
-        self._streams = Streams(drivers, self._heard.heard, meter.poll_failed)
+        self._heard = Heard(self.flock, self._forget_stream)
+        self.flock.watchers.append(self._heard)
+        self._streams = Streams(drivers, self._heard.heard, meter.stream_fault)
         self.usb = UsbBoards(
             settings.serial,
             db,
@@ -253,6 +256,9 @@ class Engine:
         record = self.flock.records.get(miner_id)
         if record is not None:
             self._shares.events(record, events)
+
+    def _forget_stream(self, address: str) -> None:
+        self._streams.forget(address)
 
     def _count_usb(self, waiting: int, boards: int) -> None:
         self._meter.set_devices_waiting("usb", waiting)

@@ -89,6 +89,11 @@ class Flock:
         rows = self._db.miners.by_address(address)
         return tuple(self._miners[row.id] for row in rows if row.id in self._miners)
 
+    def with_mac(self, mac: str) -> Miner | None:
+        """The miner that has this MAC, by what it tells or by the neighbour table."""
+        row = self._db.miners.by_mac(mac)
+        return None if row is None else self._miners.get(row.id)
+
     # --- life ---
 
     def load(self) -> None:

@@ -15,7 +15,7 @@ from typing import Final
 
 from exporter.discovery import arp
 from exporter.discovery.identify import Verdict, identify_host, merged_probes
-from exporter.discovery.neighbours import neighbour_macs
+from exporter.discovery.neighbours import neighbour_macs, own_macs
 from exporter.discovery.networks import SearchNetwork
 from exporter.discovery.scan import ScanTarget, scan_ports
 from exporter.drivers.api import Answer, Answers, CgminerRequest, DecodeContext, Driver, Identification, Request
@@ -154,12 +154,13 @@ class Searcher:
             outcome = await asyncio.to_thread(
                 scan_ports, targets, timeout=self._timeout, stop=stop, on_progress=scanned if on_progress else None
             )
+            table = await asyncio.to_thread(neighbour_macs)
         except asyncio.CancelledError:
             stop.set()
             raise
         result.tried = outcome.tried
         result.open_hosts = len(outcome.open_ports)
-        macs = _fresh(macs, neighbour_macs())
+        macs = _fresh(macs, table)
         examined = await self._examine(outcome.open_ports, stop, on_progress)
         limit = asyncio.Semaphore(_IDENTIFY_AT_ONCE)
         done = 0
@@ -358,12 +359,4 @@ _PROBING: Final = Probing()
 def _fresh(swept: Mapping[str, str], table: Mapping[str, str]) -> dict[str, str]:
     """What ARP says now, completed from the neighbour table, which remembers devices where they were minutes ago."""
     here = set(swept.values())
-    return _unique({**{address: mac for address, mac in table.items() if mac not in here}, **swept})
-
-
-def _unique(macs: Mapping[str, str]) -> dict[str, str]:
-    """Without the MACs that answer for several addresses (a router with proxy ARP is no miner)."""
-    owners: dict[str, int] = {}
-    for mac in macs.values():
-        owners[mac] = owners.get(mac, 0) + 1
-    return {address: mac for address, mac in macs.items() if owners[mac] == 1}
+    return own_macs({**{address: mac for address, mac in table.items() if mac not in here}, **swept})

@@ -27,16 +27,19 @@ _LONGEST_PERIOD: Final = 3600.0
 
 OnReading = Callable[[str, Driver, Identification, Reading, float], None]
 """(address, driver, identification of its first datagram, reading, seconds until it expires)."""
-OnFault = Callable[[str, str], None]
-"""(driver, reason) of every datagram that a driver failed on by a fault of its own."""
+OnFault = Callable[[str], None]
+"""(driver) of every datagram that a driver failed on by a fault of its own."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class _Sender:
+    """`left`: another device has its address by now, so that what is still read in its stream is nobody's."""
+
     driver: Driver
     stream: Stream
     found: Identification
     trusted: bool
+    left: bool = False
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
@@ -66,6 +69,12 @@ class Streams:
         sources = [driver for driver in drivers.drivers.values() if isinstance(driver, StreamSource)]
         self._ours = [driver for driver in sources if is_trusted(drivers, driver.driver_type)]
         self._users = [driver for driver in sources if driver not in self._ours]
+
+    def forget(self, address: str) -> None:
+        """Another device sends from this address now: what it says next is read anew, by whichever driver knows it."""
+        sender = self._senders.pop(address, None)
+        if sender is not None:
+            sender.left = True
 
     async def start(self, port: int | None) -> None:
         """Listen on `port`; 0 is any free one, None switches it off."""
@@ -129,7 +138,7 @@ class Streams:
         loaded anew.
         """
         if isinstance(error, InternalError):
-            self._on_fault(driver.driver_type, error.reason)
+            self._on_fault(driver.driver_type)
         new_fault = isinstance(error, InternalError) and driver.driver_type not in self._faulty
         level, trace = (logging.WARNING, trace_of(error)) if new_fault else (logging.DEBUG, None)
         if new_fault:
@@ -167,6 +176,8 @@ class Streams:
         if not isinstance(readings, tuple | list) or not all(isinstance(reading, Reading) for reading in readings):
             raise InternalError(f"driver {sender.driver.driver_type} gave something else than readings")
         for reading in readings:
+            if sender.left:
+                return
             self._on_reading(address, sender.driver, sender.found, reading, 3 * sender.stream.period)
 
 

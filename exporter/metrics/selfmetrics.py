@@ -69,9 +69,16 @@ POLL_FAILURES: Final = _own(
     "poll_failures_total",
     "counter",
     COUNT,
-    "Polls that failed; also what a miner told unasked, where its driver failed on it.",
+    "Polls that failed.",
     "driver",
     "reason",
+)
+STREAM_FAULTS: Final = _own(
+    "stream_faults_total",
+    "counter",
+    COUNT,
+    "Datagrams that a driver failed on by a fault of its own.",
+    "driver",
 )
 POLL_DURATION: Final = _own("poll_duration_seconds", "histogram", SECONDS, "Poll durations.", "driver")
 POLLS_IN_FLIGHT: Final = _own("polls_in_flight", "gauge", COUNT, "Polls in progress.")
@@ -125,6 +132,7 @@ SELF_METRICS: Final = (
     TARGETS,
     POLLS,
     POLL_FAILURES,
+    STREAM_FAULTS,
     POLL_DURATION,
     POLLS_IN_FLIGHT,
     POLL_LAG,
@@ -158,7 +166,7 @@ class LoadedDriver(Protocol):
 class _Polls:
     """Counters of one driver. `buckets` are not cumulative; the last one is beyond every bound."""
 
-    __slots__ = ("begun", "buckets", "dropped", "ended", "failures", "seconds")
+    __slots__ = ("begun", "buckets", "dropped", "ended", "failures", "seconds", "stream_faults")
 
     def __init__(self) -> None:
         self.begun = 0
@@ -167,6 +175,7 @@ class _Polls:
         self.seconds = 0.0
         self.buckets = [0] * len(_BOUNDS)
         self.failures = dict.fromkeys(REASONS, 0)
+        self.stream_faults = 0
 
 
 @dataclass(slots=True)
@@ -225,12 +234,13 @@ class SelfMetrics:
         polls.buckets[bisect.bisect_left(BUCKETS, seconds)] += 1
 
     def poll_failed(self, driver: str, reason: str) -> None:
-        """A poll gave no status, or no telemetry after it, or a driver failed on what a miner told unasked.
-
-        `reason` is one of `exporter.errors.REASONS`.
-        """
+        """A poll gave no status, or no telemetry after it. `reason` is one of `exporter.errors.REASONS`."""
         failures = self._polls_of(driver).failures
         failures[reason if reason in failures else "internal"] += 1
+
+    def stream_fault(self, driver: str) -> None:
+        """A driver failed by a fault of its own on a datagram, which nobody asked for."""
+        self._polls_of(driver).stream_faults += 1
 
     def poll_dropped(self, driver: str) -> None:
         """A poll that began was given up: its miner was forgotten, or is polled by another driver now."""
@@ -307,6 +317,7 @@ class SelfMetrics:
             POLL_FAILURES,
             [((driver, reason), count) for driver, polls in every for reason, count in polls.failures.items()],
         )
+        yield _counter(STREAM_FAULTS, [((driver,), polls.stream_faults) for driver, polls in every])
         durations = HistogramMetricFamily(
             POLL_DURATION.name, POLL_DURATION.help, labels=POLL_DURATION.labels, unit=POLL_DURATION.unit.openmetrics
         )

@@ -19,11 +19,11 @@ from typing import Final, Generic, TypeVar
 
 from exporter.drivers.api import Answer, HttpRequest, Request
 from exporter.engine.exchange import Endpoint, Script
-from exporter.errors import MinerError, RequestTimeoutError
+from exporter.errors import MinerError, RequestTimeoutError, Unreachable
 from exporter.protocols.cgminer import MAX_REPLY_BYTES, ReplyReader, encode_command
 from exporter.protocols.http1 import MAX_BODY_BYTES, ResponseParser, encode_request, host_header
 from exporter.transports.cgminer import QUIET_SECONDS
-from exporter.transports.connecting import connect_error, lost_error, place
+from exporter.transports.connecting import connect_error, is_literal, lost_error, place, refuse_metadata
 
 T = TypeVar("T")
 
@@ -155,6 +155,9 @@ class Batch(Generic[T]):
         self._leave(visit)
         address = visit.endpoint.address
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        if not is_literal(family, address):
+            raise Unreachable("no IP address")  # a look-up would hold up all others
+        refuse_metadata(address)
         try:
             sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
         except OSError as error:

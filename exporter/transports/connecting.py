@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import ipaddress
 import os
 import socket
 from typing import Final
 
+from exporter.config_values import is_metadata
 from exporter.errors import (
     ConnectionRefused,
     InternalError,
@@ -33,7 +35,8 @@ async def dial(address: str, port: int, deadline: float) -> socket.socket:
     first address taken.
 
     Raises:
-        RequestTimeoutError, ConnectionRefused, Unreachable: the device cannot be reached.
+        RequestTimeoutError, ConnectionRefused, Unreachable: the device cannot be reached, or must not be
+            (`refuse_metadata`).
         InternalError: this process has no file descriptor left.
     """
     try:
@@ -45,7 +48,9 @@ async def dial(address: str, port: int, deadline: float) -> socket.socket:
 async def _dial(address: str, port: int, deadline: float) -> socket.socket:
     loop = asyncio.get_running_loop()
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    if not _is_literal(family, address):
+    if is_literal(family, address):
+        refuse_metadata(address)
+    else:
         family, address = await _look_up(loop, address, port, deadline)
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -85,7 +90,8 @@ def expire(waiter: asyncio.Future[None], message: str) -> None:
         waiter.set_exception(RequestTimeoutError(message))
 
 
-def _is_literal(family: socket.AddressFamily, address: str) -> bool:
+def is_literal(family: socket.AddressFamily, address: str) -> bool:
+    """Whether `address` is an IP address of this family, which needs no look-up."""
     try:
         socket.inet_pton(family, address)
     except OSError:
@@ -103,7 +109,21 @@ async def _look_up(
         raise RequestTimeoutError("no answer from the name server in time") from None
     except UnicodeError:
         raise OSError(errno.EINVAL, "not a host name") from None
+    for entry in found:
+        refuse_metadata(str(entry[4][0]))
     return found[0][0], str(found[0][4][0])
+
+
+def refuse_metadata(address: str) -> None:
+    """Refuse an IP address at which a cloud's metadata service hands out secrets of this host.
+
+    The configuration takes none either; but what a host name leads to may be another address each time.
+
+    Raises:
+        Unreachable: it is one.
+    """
+    if is_metadata(ipaddress.ip_address(address)):
+        raise Unreachable(f"{address} is the metadata service of cloud hosts, which is never asked")
 
 
 def connect_error(error: OSError) -> MinerError:

@@ -114,6 +114,15 @@ class Talking(CommandRig):
         return Plan("It mines elsewhere.", lambda _: (Write(request),), lambda _: True, limit_seconds=0.1)
 
 
+@pytest.fixture
+def hasty(monkeypatch):
+    """The kernel is not waited for as long as a real one takes, and nobody is asked by ARP."""
+    monkeypatch.setattr("exporter.engine.commanding.certainty._DOUBT_SECONDS", 0.2)
+    monkeypatch.setattr("exporter.engine.commanding.certainty._STIR_SECONDS", 0.2)
+    monkeypatch.setattr("exporter.engine.commanding.certainty.who_has", lambda _: None)
+
+
+@pytest.mark.usefixtures("hasty")
 def test_a_miner_that_talks_by_itself_is_told_apart_by_the_neighbour_table(play, monkeypatch):
     """Its pool and worker must not go to a device that has its address by now."""
     here = "127.0.0.1"
@@ -141,16 +150,79 @@ def test_a_miner_that_talks_by_itself_is_told_apart_by_the_neighbour_table(play,
     play(story, Talking())
 
 
-def test_who_has_an_address_that_the_table_does_not_know_is_found_out_by_a_word_to_it(monkeypatch):
+@pytest.fixture
+def tables(monkeypatch):
+    """Sets what the neighbour table says each time it is read (the last for ever); returns who was sent a word."""
     told = []
-    tables = iter([{}, {}])
-    monkeypatch.setattr("exporter.engine.commanding.certainty.neighbour_macs", lambda: next(tables, {at(1): mac(1)}))
     monkeypatch.setattr("exporter.engine.commanding.certainty._stir", told.append)
+
+    def say(*each):
+        made = iter(each)
+        monkeypatch.setattr("exporter.engine.commanding.certainty.neighbour_macs", lambda: next(made, each[-1]))
+        told.clear()
+        return told
+
+    return say
+
+
+@pytest.mark.usefixtures("hasty")
+def test_who_has_an_address_that_the_table_does_not_know_is_found_out_by_a_word_to_it(tables):
+    told = tables({}, {}, {at(1): mac(1)})
     assert asyncio.run(mac_at(at(1))) == mac(1)
     assert told == [at(1)]
-    monkeypatch.setattr("exporter.engine.commanding.certainty.neighbour_macs", dict)
-    monkeypatch.setattr("exporter.engine.commanding.certainty._STIR_SECONDS", 0.2)
+    tables({})
     assert asyncio.run(mac_at(at(1))) is None  # behind a router it never does
+
+
+@pytest.mark.usefixtures("hasty")
+def test_what_the_table_knew_of_a_silent_address_is_not_believed_before_the_kernel_asked_again(tables):
+    before = {at(1): mac(1), at(2): mac(2)}
+    told = tables(before, before, {at(2): mac(2)}, {at(1): mac(7), at(2): mac(2)})
+    assert asyncio.run(mac_at(at(1))) == mac(7)
+    assert told == [at(1), at(1)]  # once to raise doubts, once to find out who is there
+    tables(before, before, {at(1): mac(7)})
+    assert asyncio.run(mac_at(at(1))) == mac(7)
+    told = tables(before)
+    assert asyncio.run(mac_at(at(1))) == mac(1)
+    assert told == [at(1)]
+    told = tables(before, {})
+    assert asyncio.run(mac_at(at(1), anew=False)) == mac(1)  # a poll has just been answered from there
+    assert told == []
+
+
+def test_who_answers_by_arp_has_the_address_whatever_the_table_remembers(tables, monkeypatch):
+    told = tables({at(1): mac(1), at(2): mac(9)})
+    for answering, found in (
+        (mac(7), mac(7)),
+        (mac(1), mac(1)),
+        (mac(9), None),
+    ):  # the last one has another address too
+        monkeypatch.setattr("exporter.engine.commanding.certainty.who_has", lambda _, mac=answering: mac)
+        assert asyncio.run(mac_at(at(1))) == found
+    assert told == []
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_router_or_repeater_that_answers_for_several_is_no_other_device(play, monkeypatch, tables):
+    here = "127.0.0.1"
+    table = {here: mac(50)}
+
+    async def story(bench, door, ids):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as device:
+            device.bind((here, 0))
+            device.settimeout(20.0)
+            monkeypatch.setattr(Talking, "port", device.getsockname()[1])
+            bench.macs = dict(table)
+            bench.engine._streams.datagram(b"hello", here)
+            await bench.settle()
+            talker = bench.record(mac(50))
+            assert bench.flock.get(talker.id).row.mac == mac(50)
+            tables({here: mac(9), at(7): mac(9), at(8): mac(9)})
+            begun = await ask(door.start, talker.id, dataclasses.replace(POOL, user="right"), "local")
+            assert await asyncio.to_thread(device.recv, 100) == b"right"
+            await ask(door.wait, begun.id, 0.1)
+
+    play(story, Talking())
 
 
 def test_a_miner_that_is_gone_since_its_last_poll_is_not_written_to(play):

@@ -32,6 +32,26 @@ json.dump({"open": {a: sorted(p) for a, p in outcome.open_ports.items()}, "paced
            "macs": neighbour_macs()}, sys.stdout)
 """
 
+_WHO = """
+import asyncio, json, subprocess, sys
+from exporter.discovery.arp import who_has
+from exporter.discovery.networks import local_interfaces
+from exporter.engine.commanding import certainty
+first, second, absent = "10.99.0.20", "10.99.0.30", "10.99.0.21"
+(link,) = (each.name for each in local_interfaces() if str(each.address.ip) == "10.99.3.254")
+def forge(address, mac):
+    subprocess.run(("ip", "neigh", "replace", address, "lladdr", mac, "nud", "stale", "dev", link), check=True)
+def who(address, **options):
+    return asyncio.run(certainty.mac_at(address, **options))
+true = who_has(first)
+forge(first, "02:00:00:00:00:01")
+found = {"arp": who(first), "true": true, "absent": who_has(absent), "routed": who_has("192.0.2.1")}
+certainty.who_has = lambda address: None
+found["believed"] = who(first, anew=False)
+found["doubted"] = who(first)
+json.dump(found, sys.stdout)
+"""
+
 
 def in_namespace(name, program):
     command = ("ip", "netns", "exec", name, sys.executable, "-c", program)
@@ -53,3 +73,14 @@ def test_a_paced_scan_finds_every_living_host_among_absent_ones():
     assert found["paced"] is True
     assert found["open"] == {address: [80, 4028] for address in LIVING}
     assert set(LIVING) <= set(found["macs"])
+
+
+def test_a_device_that_has_anothers_address_by_now_is_told_from_it_in_spite_of_the_neighbour_table():
+    """By ARP, and without the right to it by making the kernel ask again."""
+    with segment(80) as scanner:
+        found = in_namespace(scanner, _WHO)
+    true = found["true"]
+    assert true is not None
+    assert found == {
+        "arp": true, "true": true, "absent": None, "routed": None, "believed": "02:00:00:00:00:01", "doubted": true
+    }  # fmt: skip

@@ -225,6 +225,9 @@ class Meter:
     def poll_dropped(self, driver):
         self.polls[driver, "dropped"] += 1
 
+    def stream_fault(self, driver):
+        self.polls[driver, "stream fault"] += 1
+
     def discovery_run(self, method, *, probed, found, adopted):
         self.runs.append((method, probed, found, adopted))
 
@@ -318,7 +321,7 @@ def bench(folder, monkeypatch, **options):
 
     monkeypatch.setattr(search_module, "scan_ports", scan)
     monkeypatch.setattr(search_module, "neighbour_macs", lambda: made.macs)
-    monkeypatch.setattr("exporter.engine.heard.neighbour_macs", lambda: made.macs)
+    monkeypatch.setattr("exporter.engine.neighbourhood.neighbour_macs", lambda: made.macs)
     monkeypatch.setattr(search_module.arp, "can_sweep", lambda: False)
     monkeypatch.setattr("exporter.engine.discover.settle", lambda: None)
     # The periodic cycle stays out of the way.

@@ -72,6 +72,29 @@ def test_names_are_unique_whatever_their_case(db):
     assert checked_name(db, "Attic") == "Attic"
 
 
+def test_a_name_that_is_taken_is_refused_with_one_that_is_free(db):
+    first = onboard(db, waiting(db).id, "Garage", "BTC")
+    second = waiting(db, key="02:00:00:00:7f:11", mac=None)
+    with pytest.raises(TakenError) as caught:
+        onboard(db, second.id, "garage", "BTC")
+    assert str(caught.value) == "name: another miner is called 'garage'; choose another, for example 'garage 7f11'"
+    other = onboard(db, second.id, "garage 7f11", "BTC")
+    with pytest.raises(TakenError, match="for example 'garage 2'"):
+        checked_name(db, "garage", key="02:00:00:01:7f:11")  # the end of its key does not tell it apart
+    with pytest.raises(TakenError, match="for example 'garage 2'"):
+        checked_name(db, "garage")  # its key is not known yet
+    with pytest.raises(TakenError, match="for example 'garage 7f11 2'"):
+        checked_name(db, "garage 7f11")
+    db.miners.update(first.id, name=None)
+    db.miners.update(other.id, name="Garage")
+    with pytest.raises(TakenError, match=f"for example 'Garage {first.key.replace(':', '')[-4:]}'"):
+        checked_name(db, "Garage", besides=first.id)
+    db.miners.update(first.id, name="x" * 64)
+    with pytest.raises(TakenError) as caught:
+        checked_name(db, "x" * 64)
+    assert str(caught.value).endswith(f"for example '{'x' * 62} 2'")
+
+
 def test_a_currency_may_be_written_small(db):
     assert onboard(db, waiting(db).id, "Garage", " btc").currency == "BTC"
 

@@ -139,6 +139,27 @@ def test_a_provisional_miner_that_is_a_known_one_gives_it_its_name_and_password(
     assert db.miners.get(provisional.id) is None
 
 
+@pytest.mark.parametrize(("real_seen", "target"), [(500.0, 60.0), (2000.0, 75.0)])
+def test_what_a_miner_forgets_is_kept_when_a_provisional_row_becomes_part_of_a_known_one(db, real_seen, target):
+    """Of what both remember that holds which belongs to the row that was seen last."""
+    real = take(db, X, A).row
+    db.miners.update(real.id, address=None, last_seen=real_seen)
+    provisional = take(db, Y).row
+    db.memories.remember(real.id, {"target": 75.0, "duty": 40.0})
+    db.memories.remember(provisional.id, {"target": 60.0, "mode": "eco"})
+    take(db, Y, A)
+    assert dict(db.memories.of(real.id)) == {"target": target, "duty": 40.0, "mode": "eco"}
+    assert [memory.id for memory in db.memories.all()] == [real.id]
+
+
+def test_rows_that_remember_nothing_leave_no_memory_when_they_are_merged(db):
+    real = take(db, X, A).row
+    db.miners.update(real.id, address=None)
+    take(db, Y)
+    assert take(db, Y, A).merged
+    assert db.memories.all() == ()
+
+
 def test_a_persons_name_is_not_overwritten_by_that_of_a_provisional_row(db):
     real = take(db, X, A).row
     db.miners.update(real.id, name="Cellar")

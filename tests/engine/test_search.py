@@ -9,11 +9,12 @@ from types import SimpleNamespace
 import pytest
 
 import exporter.engine.search as search_module
+from exporter.discovery.neighbours import own_macs
 from exporter.discovery.networks import Interface, SearchNetwork
 from exporter.discovery.scan import ScanOutcome
 from exporter.drivers.api import Answer, HttpRequest, Identification, Specificity
 from exporter.engine.exchange import Endpoint, Exchange
-from exporter.engine.search import Searcher, _fresh, _unique
+from exporter.engine.search import Searcher, _fresh
 from exporter.errors import RequestTimeoutError
 from exporter.model import Identity
 from exporter.transports.wire import NetworkWire
@@ -94,7 +95,7 @@ def test_a_failed_sweep_is_replaced_by_a_paced_scan(scanned, monkeypatch, caplog
 
 
 def test_a_mac_that_answers_for_several_addresses_is_nobodys():
-    assert _unique({at(1): mac(1), at(2): mac(9), at(3): mac(9)}) == {at(1): mac(1)}
+    assert own_macs({at(1): mac(1), at(2): mac(9), at(3): mac(9)}) == {at(1): mac(1)}
     assert _fresh({at(2): mac(1)}, {at(1): mac(1), at(3): mac(3)}) == {at(2): mac(1), at(3): mac(3)}
 
 

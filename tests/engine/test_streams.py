@@ -4,7 +4,9 @@ import asyncio
 import json
 import socket
 import threading
+import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -31,10 +33,17 @@ class Stream:
     period = 5.0
 
     def feed(self, data, now):
-        rate = count(as_table(json.loads(data)), "rate")
+        told = as_table(json.loads(data))
+        rate = count(told, "rate")
         if rate is None:
             raise DecodeError("rate: missing")
-        return (Reading(identity=Identity(model="Talker"), hashrate=hashes_per_second(rate)),)
+        self.words = getattr(self, "words", 0) + 1
+        identity = Identity(mac=told.get("mac"), model="Talker", hostname=told.get("hostname"))
+        return (
+            Reading(
+                identity=identity, hashrate=hashes_per_second(rate), uptime=told.get("uptime"), blocks_found=self.words
+            ),
+        )
 
 
 class Talker(RigDriver):
@@ -55,8 +64,8 @@ class Talker(RigDriver):
         return (HttpRequest("/rig"),)
 
 
-def say(rate=7.0):
-    return json.dumps({"rate": rate}).encode()
+def say(rate=7.0, **more):
+    return json.dumps({"rate": rate, **more}).encode()
 
 
 class Ears:
@@ -65,7 +74,7 @@ class Ears:
     def __init__(self, *drivers, users=()):
         self.readings = []
         self.faults = []
-        self.streams = Streams(driver_set(*drivers, users=users), self._take, lambda *fault: self.faults.append(fault))
+        self.streams = Streams(driver_set(*drivers, users=users), self._take, self.faults.append)
 
     def _take(self, address, driver, found, reading, expires_in):
         self.readings.append((address, driver.driver_type, reading.hashrate, expires_in))
@@ -144,7 +153,7 @@ def test_a_fault_of_a_driver_counts_and_is_told_once_and_again_when_drivers_are_
     ears.streams.use(driver_set(Failing()))
     ears.streams.datagram(say(), at(3))
     assert told() == [("failing", "internal")] * 2
-    assert ears.faults == [("failing", "internal")] * 5  # with the garbage, which it was asked about first
+    assert ears.faults == ["failing"] * 5  # with the garbage, which it was asked about first
 
 
 def test_readings_that_are_none_are_dropped():
@@ -225,8 +234,24 @@ def test_the_port_is_opened_and_closed():
 # --- in the flock ---
 
 
-def talk(bench, address, rate=7.0):
-    bench.engine._streams.datagram(say(rate), address)
+def talk(bench, address, rate=7.0, **more):
+    bench.engine._streams.datagram(say(rate, **more), address)
+
+
+async def told(bench, address, rate=7.0, **more):
+    """As `talk`, to the end of what follows."""
+    talk(bench, address, rate, **more)
+    await bench.settle()
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Time that passes when it is told to, for what is known of the neighbour table and of uptimes."""
+    made = SimpleNamespace(passed=0.0)
+    made.monotonic = lambda: time.monotonic() + made.passed
+    monkeypatch.setattr("exporter.engine.neighbourhood.time", made)
+    monkeypatch.setattr("exporter.engine.hands.time", made)
+    return made
 
 
 def flock(tmp_path, monkeypatch, story, **options):
@@ -254,6 +279,15 @@ def test_who_talks_is_adopted_and_shown_and_asked_nothing(tmp_path, monkeypatch)
     flock(tmp_path, monkeypatch, story)
 
 
+def test_a_fault_on_a_datagram_is_counted_by_driver_and_is_no_failure_of_a_poll(tmp_path, monkeypatch):
+    async def story(bench):
+        talk(bench, at(1))
+        talk(bench, at(2))
+        assert dict(bench.meter.polls) == {("failing", "stream fault"): 2}
+
+    run(tmp_path, monkeypatch, story, drivers=driver_set(Failing()))
+
+
 def test_who_falls_silent_is_down_and_returns_with_its_next_word(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(Stream, "period", 0.5)  # three of them are enough to settle on a busy machine
 
@@ -275,29 +309,29 @@ def test_who_falls_silent_is_down_and_returns_with_its_next_word(tmp_path, monke
     flock(tmp_path, monkeypatch, story)
 
 
-def heard_of(bench, now):
-    """Let what was read of the neighbour table before count no more."""
-    bench.macs = now
-    bench.engine._heard._table_read = -1e9
-
-
-def test_another_device_that_has_the_address_by_now_is_not_shown_under_the_old_name(tmp_path, monkeypatch, caplog):
+def test_another_device_that_has_the_address_by_now_is_not_shown_under_the_old_name(
+    tmp_path, monkeypatch, caplog, clock
+):
     async def story(bench):
         bench.macs = {at(1): mac(1)}
-        talk(bench, at(1), 7.0)
-        await bench.settle()
+        await told(bench, at(1), 7.0)
         before = bench.record(mac(1))
-        heard_of(bench, {at(1): mac(2)})
-        talk(bench, at(1), 9.0)
-        talk(bench, at(1), 9.0)
-        await bench.settle()
+        bench.macs = {at(1): mac(2)}
+        for seconds in (20, 5):  # seen once, and a moment later: the table is not asked again so soon
+            clock.passed += seconds
+            await told(bench, at(1), 9.0)
+            assert bench.record(mac(1)).reading.hashrate == 7.0
+        clock.passed += 20
+        await told(bench, at(1), 9.0)
+        await told(bench, at(1), 9.0)
         old, new = bench.record(mac(1)), bench.record(mac(2))
         assert (old.id, old.up, old.reading, old.address) == (before.id, False, None, None)
         assert (new.up, new.reading.hashrate, new.address) == (True, 9.0, at(1))
+        assert new.reading.blocks_found == 1  # in a stream of its own
         assert f"another device, {mac(2)}, talks at the address" in caplog.text
-        heard_of(bench, {at(1): mac(2), at(3): mac(1)})  # and the old one has got another
-        talk(bench, at(3), 8.0)
-        await bench.settle()
+        bench.macs = {at(1): mac(2), at(3): mac(1)}  # and the old one has got another
+        clock.passed += 20
+        await told(bench, at(3), 8.0)
         old = bench.record(mac(1))
         assert (old.id, old.up, old.reading.hashrate, old.address) == (before.id, True, 8.0, at(3))
         assert len(bench.db.miners.all()) == 2
@@ -305,18 +339,28 @@ def test_another_device_that_has_the_address_by_now_is_not_shown_under_the_old_n
     flock(tmp_path, monkeypatch, story)
 
 
-def test_two_that_swapped_their_addresses_keep_their_names(tmp_path, monkeypatch):
+def test_a_device_that_tells_another_mac_itself_is_another_at_once(tmp_path, monkeypatch):
+    async def story(bench):
+        await told(bench, at(1), 7.0, mac=mac(1))
+        await told(bench, at(1), 9.0, mac=mac(2))
+        await told(bench, at(1), 9.0, mac=mac(2))
+        assert (bench.record(mac(1)).up, bench.record(mac(1)).address) == (False, None)
+        new = bench.record(mac(2))
+        assert (new.up, new.reading.hashrate, new.reading.blocks_found) == (True, 9.0, 1)
+
+    flock(tmp_path, monkeypatch, story)
+
+
+def test_two_that_swapped_their_addresses_keep_their_names(tmp_path, monkeypatch, clock):
     async def story(bench):
         bench.macs = {at(1): mac(1), at(2): mac(2)}
-        talk(bench, at(1), 1.0)
-        talk(bench, at(2), 2.0)
-        await bench.settle()
-        heard_of(bench, {at(1): mac(2), at(2): mac(1)})
-        for _ in range(2):
-            talk(bench, at(1), 2.0)
-            await bench.settle()
-            talk(bench, at(2), 1.0)
-            await bench.settle()
+        await told(bench, at(1), 1.0)
+        await told(bench, at(2), 2.0)
+        bench.macs = {at(1): mac(2), at(2): mac(1)}
+        for _ in range(4):
+            clock.passed += 20
+            await told(bench, at(1), 2.0)
+            await told(bench, at(2), 1.0)
         for number, other in ((1, 2), (2, 1)):
             record = bench.record(mac(number))
             assert (record.up, record.address, record.reading.hashrate) == (True, at(other), float(number))
@@ -325,35 +369,132 @@ def test_two_that_swapped_their_addresses_keep_their_names(tmp_path, monkeypatch
     flock(tmp_path, monkeypatch, story)
 
 
+def nothing(passed):
+    return {}
+
+
+def uptime(passed):
+    return {"uptime": 1000.0 + passed}
+
+
+def hostname(passed):
+    return {"hostname": "shelf"}
+
+
+@pytest.mark.parametrize(("facts", "words"), [(uptime, 2), (hostname, 2), (nothing, 1)])
+def test_one_that_roams_between_an_access_point_and_a_repeater_stays_one(
+    tmp_path, monkeypatch, clock, caplog, facts, words
+):
+    """One that tells nothing of itself is let be as long as the table does not say twice that it is another."""
+
+    async def story(bench):
+        for turn in range(6):
+            bench.macs = {at(1): mac(1 + turn % 2)}
+            for _ in range(words):
+                clock.passed += 12
+                await told(bench, at(1), float(turn), **facts(clock.passed))
+                assert bench.record(mac(1)).reading.hashrate in (turn, turn - 1)
+        bench.macs = {at(1): mac(1)}
+        clock.passed += 12
+        await told(bench, at(1), 9.0, **facts(clock.passed))
+        assert (bench.record(mac(1)).up, bench.record(mac(1)).reading.hashrate) == (True, 9.0)
+        assert [row.key for row in bench.db.miners.all()] == [mac(1)]
+        assert "miner is gone" not in caplog.text
+
+    flock(tmp_path, monkeypatch, story)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"uptime": 1000.0}, {"uptime": 50.0}),
+        ({"uptime": 1000.0}, {"uptime": 90000.0}),
+        ({"hostname": "shelf", "uptime": 1000.0}, {"hostname": "rack", "uptime": 1020.0}),
+    ],
+    ids=["runs for less", "runs for longer", "another name"],
+)
+def test_one_that_tells_something_else_under_another_mac_is_another(tmp_path, monkeypatch, clock, before, after):
+    async def story(bench):
+        bench.macs = {at(1): mac(1)}
+        await told(bench, at(1), 1.0, **before)
+        bench.macs = {at(1): mac(2)}
+        for _ in range(2):
+            clock.passed += 20
+            await told(bench, at(1), 2.0, **after)
+        await told(bench, at(1), 2.0, **after)
+        assert bench.record(mac(1)).address is None
+        assert bench.record(mac(2)).reading.hashrate == 2.0
+
+    flock(tmp_path, monkeypatch, story)
+
+
 @pytest.mark.parametrize(
     "table", [{}, {at(1): mac(9), at(7): mac(9)}], ids=["knows nothing", "a router answers for all"]
 )
-def test_a_neighbour_table_that_does_not_tell_takes_no_name_away(tmp_path, monkeypatch, table):
+def test_a_neighbour_table_that_does_not_tell_takes_no_name_away(tmp_path, monkeypatch, clock, table):
     async def story(bench):
         bench.macs = {at(1): mac(1)}
-        talk(bench, at(1))
-        await bench.settle()
-        heard_of(bench, table)
-        talk(bench, at(1), 8.0)
-        assert bench.record(mac(1)).reading.hashrate == 8.0
-        await bench.settle()
+        await told(bench, at(1))
+        bench.macs = table
+        for rate in (8.0, 9.0):
+            clock.passed += 20
+            await told(bench, at(1), rate)
+            assert bench.record(mac(1)).reading.hashrate == rate
         assert len(bench.db.miners.all()) == 1
 
     flock(tmp_path, monkeypatch, story)
 
 
-def test_the_neighbour_table_is_not_read_for_every_word(tmp_path, monkeypatch):
+def test_the_neighbour_table_is_read_seldom_and_never_on_the_loop(tmp_path, monkeypatch, clock):
     async def story(bench):
-        bench.macs = {at(1): mac(1)}
-        talk(bench, at(1))
+        readers = []
+
+        def read():
+            readers.append(threading.current_thread())
+            return {at(number): mac(number) for number in range(1, 9)}
+
+        monkeypatch.setattr("exporter.engine.neighbourhood.neighbour_macs", read)
+        for number in range(1, 9):
+            talk(bench, at(number))
         await bench.settle()
-        reads = []
-        monkeypatch.setattr(heard_module, "neighbour_macs", lambda: reads.append(1) or bench.macs)
-        for _ in range(50):
-            talk(bench, at(1))
-        assert len(reads) <= 1
+        assert len(bench.db.miners.all()) == 8
+        clock.passed += 20
+        for rate in range(50):
+            for number in range(1, 9):
+                talk(bench, at(number), float(rate))
+        await bench.settle()
+        assert len(readers) == 2
+        assert threading.current_thread() not in readers
+        assert {record.reading.hashrate for record in bench.engine.snapshot().miners} == {49.0}
 
     flock(tmp_path, monkeypatch, story)
+
+
+def test_what_a_users_driver_still_reads_in_a_forgotten_stream_is_nobodys(monkeypatch):
+    begun, end = threading.Event(), threading.Event()
+
+    class Slow(Talker):
+        class stream(Stream):  # noqa: N801 - the attribute's name
+            def feed(self, data, now):
+                begun.set()
+                end.wait(20)
+                return super().feed(data, now)
+
+    async def story():
+        ears = Ears(users=(Slow(),))
+        ears.streams.datagram(say(), at(1))
+        assert await asyncio.to_thread(begun.wait, 20)
+        ears.streams.forget(at(1))
+        ears.streams.forget(at(2))  # nobody's
+        end.set()
+        await until(lambda: ears.streams._waiting == 0)
+        assert ears.readings == []
+        ears.streams.datagram(say(9.0), at(1))
+        await until(lambda: ears.readings)
+        assert ears.readings[0][2] == 9.0
+        await ears.streams.stop()
+
+    asyncio.run(story())
 
 
 def test_a_device_that_is_polled_gets_no_second_series_by_talking(tmp_path, monkeypatch):
@@ -403,21 +544,36 @@ def test_who_talked_before_a_restart_and_stays_silent_is_down(tmp_path, monkeypa
     flock(tmp_path, monkeypatch, second)
 
 
-def test_forged_senders_do_not_fill_the_flock(tmp_path, monkeypatch, caplog):
+@pytest.mark.parametrize("at_once", [False, True])
+def test_forged_senders_do_not_fill_the_flock(tmp_path, monkeypatch, caplog, at_once):
     monkeypatch.setattr(heard_module, "MOST_DEVICES", 3)
 
     async def story(bench):
         for number in range(10):
             talk(bench, f"10.0.0.{number}")
-            await bench.settle()
-        talk(bench, "8.8.8.8")
-        talk(bench, "not an address")
-        await bench.settle()
+            if not at_once:
+                await bench.settle()
+        await told(bench, "8.8.8.8")
+        await told(bench, "not an address")
         assert len(bench.db.miners.all()) == 3
-        talk(bench, "10.0.0.1", 9.0)
+        assert caplog.text.count("too many devices") == 1
+        await told(bench, "10.0.0.1", 9.0)
         assert bench.record("addr:talker:10.0.0.1").reading.hashrate == 9.0
+        await bench.engine.forget(bench.record("addr:talker:10.0.0.1").id)
+        await told(bench, "10.0.0.7")
+        assert bench.record("addr:talker:10.0.0.7").up is True
 
     flock(tmp_path, monkeypatch, story)
+
+
+@pytest.mark.parametrize("address", ["169.254.169.254", "100.100.100.200"])
+def test_a_metadata_service_of_clouds_is_no_miner_whatever_is_set(tmp_path, monkeypatch, address):
+    async def story(bench):
+        await told(bench, address)
+        await told(bench, "8.8.8.8")
+        assert [row.address for row in bench.db.miners.all()] == ["8.8.8.8"]
+
+    flock(tmp_path, monkeypatch, story, network={"allow_public": True})
 
 
 def test_a_talker_that_is_not_managed_is_listed_without_a_reading(tmp_path, monkeypatch):

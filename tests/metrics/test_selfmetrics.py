@@ -34,6 +34,7 @@ def test_known_series_begin_at_zero():
     for driver in ("bitaxe", "vnish"):
         assert found[f'polls_total{{driver="{driver}"}}'] == 0.0
         assert found[f'poll_duration_seconds_count{{driver="{driver}"}}'] == 0.0
+        assert found[f'stream_faults_total{{driver="{driver}"}}'] == 0.0
         for reason in REASONS:
             assert found[f'poll_failures_total{{driver="{driver}",reason="{reason}"}}'] == 0.0
     assert found["polls_in_flight"] == 0.0
@@ -82,6 +83,16 @@ def test_an_unlisted_reason_is_counted_as_internal():
     own.poll_ended("x", 0.1)
     own.poll_failed("x", "weather")
     assert samples(own)['poll_failures_total{driver="x",reason="internal"}'] == 1.0
+
+
+def test_a_fault_on_a_datagram_is_no_failure_of_a_poll():
+    own = SelfMetrics()
+    own.stream_fault("nmminer")
+    own.stream_fault("nmminer")
+    found = samples(own)
+    assert found['stream_faults_total{driver="nmminer"}'] == 2.0
+    assert found['poll_failures_total{driver="nmminer",reason="internal"}'] == 0.0
+    assert found["polls_in_flight"] == 0.0
 
 
 def test_commands_are_counted_by_how_they_ended():

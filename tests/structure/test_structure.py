@@ -26,7 +26,9 @@ ALLOWED = {
         "exporter.units",
         "exporter.model",
     ),
+    "exporter/drivers/asking.py": (),
     "exporter/drivers/api.py": (
+        "exporter.drivers.asking",
         "exporter.errors",
         "exporter.model",
         "exporter.protocols",
@@ -51,6 +53,7 @@ ALLOWED = {
         "exporter.units",
     ),
     "exporter/transports": (
+        "exporter.config_values",
         "exporter.drivers.api",
         "exporter.errors",
         "exporter.protocols",
@@ -129,6 +132,7 @@ ALLOWED = {
         "exporter.engine.api",
         "exporter.engine.client",
         "exporter.engine.fleet",
+        "exporter.engine.names",
         "exporter.engine.onboarding",
         "exporter.errors",
         "exporter.model",
