@@ -15,8 +15,9 @@ from exporter.control.client import ControlClient
 from exporter.control.drivers import answer_drivers
 from exporter.drivers.loader import DriverSet, load_drivers
 from exporter.drivers.update import FAILED, DriverFolder
+from exporter.drivers.writers import user_to_run_as
 from exporter.engine.doors.drivers import DriversDoor
-from exporter.errors import UsageError
+from exporter.errors import StoreError, UsageError
 
 _STATUS = {
     "up-to-date": "up to date",
@@ -73,7 +74,21 @@ def _ask(
         return answer
     if needs_program:
         raise UsageError("no program runs on this database, and the next one loads its drivers when it starts")
+    if action != "list":
+        _check_user(settings.drivers.path)
     return answer_drivers(_offline(settings.drivers.path), arguments)
+
+
+def _check_user(folder: Path) -> None:
+    """Files that root leaves in the folder of another user are in the way of the program, which runs as that user."""
+    try:
+        remedy = user_to_run_as(folder)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise StoreError(f"{folder} cannot be looked at: {(error.strerror or str(error)).lower()}") from error
+    if remedy is not None:
+        raise UsageError(f"the driver folder {folder} belongs to another user; run as that user: {remedy} drivers ...")
 
 
 def _offline(folder: Path) -> DriversDoor:

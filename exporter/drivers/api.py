@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, Protocol, runtime_checkable
 
+from exporter.drivers.asking import asks, path_acts
 from exporter.errors import DecodeError, InternalError
 from exporter.model import Identity, ModelInfo, Reading
 from exporter.protocols.tolerant_json import parse_json
@@ -109,30 +110,17 @@ class CgminerRequest:
 
 Request = HttpRequest | CgminerRequest
 
-#: Commands of the CGMiner API that change something, in one or another of the programs that speak it.
-_WRITES: Final = frozenset(
-    {
-        "addpool", "ascdisable", "ascenable", "ascset", "disablepool", "enablepool", "failover-only", "gpudisable",
-        "gpuenable", "gpuengine", "gpufan", "gpuintensity", "gpumem", "gpurestart", "gpuvddc", "hotplug", "pgadisable",
-        "pgaenable", "pgarestart", "pgaset", "poolpriority", "poolquota", "procdisable", "procenable", "procset",
-        "quit", "reboot", "removepool", "restart", "save", "setconfig", "setpool", "switchpool", "zero",
-    }
-)  # fmt: skip
-#: What some devices do at a mere GET ("/cgi-bin/reboot.cgi").
-_ACTS: Final = frozenset({"reboot", "reset", "restart"})
-
 
 def may_write(request: Request) -> bool:
-    """Whether a request, or what is asked in its place, could change a device.
+    """Whether a request, or what is asked in its place, could change a device; see `exporter.drivers.asking`.
 
     What only asks must not: reads are sent at any time, and for those who may look but not command.
     """
     if isinstance(request, CgminerRequest):
-        return any(command.strip().lower() in _WRITES for command in request.command.split("+"))
+        return not asks(request.command, request.parameter)
     if request.method not in ("GET", "HEAD"):
         return True
-    last = request.path.partition("?")[0].rstrip("/").rpartition("/")[2]
-    return last.partition(".")[0].lower() in _ACTS or (request.otherwise is not None and may_write(request.otherwise))
+    return path_acts(request.path) or (request.otherwise is not None and may_write(request.otherwise))
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,9 +92,10 @@ class Plan:
         confirm_reads: asked beside the status poll each time the effect is looked for.
         confirmed: whether the effect is seen. A `MinerError` is no effect yet (an answer may be cut short meanwhile).
         remember: what the device itself forgets by the command and another command will want, by names of the driver's
-            own (at most 16; a text of at most 200 characters, or a number). It is stored with the miner as soon as
-            something was sent, beside what was stored under other names, and comes back as
-            `CommandContext.remembered`. Never a secret.
+            own (at most 16; a text of at most 200 characters, or a number). It is stored with the miner before
+            anything is sent, beside what was stored under other names, and comes back as
+            `CommandContext.remembered`. None forgets what was stored under that name, once the effect is seen: the
+            device knows it again, so that what was stored would grow old. Never a secret.
         visible: False where nothing tells of the effect afterwards: then the device's yes counts, and only that.
         limit_seconds: how long the effect is looked for before the command ends as unconfirmed.
         settle_seconds: time before the first look.
@@ -111,7 +112,7 @@ class Plan:
     settle_seconds: float = 1.0
     goes_away: bool = False
     visible: bool = True
-    remember: Mapping[str, str | float] = field(default_factory=dict)
+    remember: Mapping[str, str | float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

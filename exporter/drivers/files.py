@@ -25,11 +25,15 @@ USUAL_MODE: Final = 0o644
 
 @dataclass(frozen=True, slots=True)
 class ReadFile:
-    """A file as it was read, or as it is to be: its content, permission bits, and the user id of its owner."""
+    """A file as it was read, or as it is to be: its content, permission bits, the user id of its owner.
+
+    `place` is where it was read, None for one that is to be.
+    """
 
     content: bytes
     mode: int = USUAL_MODE
     owner: int = field(default_factory=os.geteuid)
+    place: Path | None = None
 
 
 def driver_files(folder: Path) -> list[Path]:
@@ -71,7 +75,7 @@ def read_regular(path: Path) -> ReadFile:
         content = b"" if status.st_size > MAX_BYTES else stream.read(MAX_BYTES + 1)
     if max(status.st_size, len(content)) > MAX_BYTES:
         raise DriverRejected(f"is larger than {MAX_BYTES} bytes")
-    return ReadFile(content, stat.S_IMODE(status.st_mode), status.st_uid)
+    return ReadFile(content, stat.S_IMODE(status.st_mode), status.st_uid, path)
 
 
 def read_driver_file(path: Path) -> ReadFile:
@@ -87,26 +91,48 @@ def read_driver_file(path: Path) -> ReadFile:
 
 
 def write_whole(*contents: tuple[Path, ReadFile]) -> None:
-    """Put contents in place of files, each with its mode; one of a foreign owner stays his.
+    """Put contents in place of files, each with its mode.
 
     All are written beside their places first, so that a full disk changes nothing; then each takes its place at once.
+    A file of a foreign owner is moved instead: it stays his, which only root could do for a copy of it. Until another
+    one takes the place that it left, there is none.
 
     Raises:
-        OSError: a file cannot be written; those not yet in place stay as they were.
+        OSError: a file cannot be written; those not yet in place stay as they were, and moved ones are put back.
     """
-    with contextlib.ExitStack() as leftovers:
-        ready: list[tuple[Path, Path]] = []
-        for path, new in contents:
-            temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
-            leftovers.callback(temporary.unlink, missing_ok=True)
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            with os.fdopen(descriptor, "wb") as stream:
-                stream.write(new.content)
-                if not is_trusted(new.owner):
-                    os.fchown(stream.fileno(), new.owner, -1)
-                os.fchmod(stream.fileno(), new.mode)
-                stream.flush()
-                os.fsync(stream.fileno())
-            ready.append((temporary, path))
-        for temporary, path in ready:
+    with contextlib.ExitStack() as leftovers, contextlib.ExitStack() as undo:
+        ready = [(_beside(path), path, new) for path, new in contents]
+        for temporary, _, new in ready:
+            if not _is_moved(new):
+                leftovers.callback(temporary.unlink, missing_ok=True)
+                _write(temporary, new)
+        for temporary, path, new in ready:
+            if new.place is not None and _is_moved(new):
+                os.replace(new.place, temporary)
+                undo.callback(_put_back, new.place, temporary, path)
+        for temporary, path, _ in ready:
             os.replace(temporary, path)
+        undo.pop_all()
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+
+
+def _is_moved(new: ReadFile) -> bool:
+    return new.place is not None and not is_trusted(new.owner)
+
+
+def _write(path: Path, new: ReadFile) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(new.content)
+        os.fchmod(stream.fileno(), new.mode)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _put_back(place: Path, temporary: Path, path: Path) -> None:
+    """Put a file that was moved back to its place, unless another one has that by now."""
+    if not os.path.lexists(place):
+        os.replace(temporary if os.path.lexists(temporary) else path, place)

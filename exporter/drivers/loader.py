@@ -202,13 +202,13 @@ def _check_single(file: _File, files: list[_File]) -> None:
 
 
 def load_single(path: Path) -> LoadedDriver:
-    """Load one file by itself, wherever it is, as the loader would in the user's folder.
+    """Load one file by itself, wherever it is: a person named it, so its group may write it, as many a mask lets it.
 
     Raises:
         DriverRejected: it cannot be used; the message says why.
     """
     read = read_driver_file(path)
-    check_writers(path, read.mode, read.owner)
+    check_writers(path, read.mode, read.owner, group=True)
     manifest = read_manifest(path, read.content)
     return LoadedDriver(run_file(manifest, read.content, "user"), manifest, "user")
 

@@ -97,7 +97,7 @@ class DriverFolder:
             keeping = keep_beside(old.path, old.read, ours)
             write_whole(*keeping.writes, (target, new))
             if old.path != target:
-                os.unlink(old.path)
+                old.path.unlink(missing_ok=True)  # a file of another user was moved
             note_installed(self.folder, target.name, new.content)
         kept, before = keeping.place.name, None if keeping.moved is None else keeping.moved.name
         log.info("driver %s: %s put in place of %s, which is kept as %s", driver_type, target, old.path.name, kept)

@@ -103,6 +103,11 @@ def test_a_write_past_a_bound_is_never_sent(request_):
         CgminerRequest("restart"),
         CgminerRequest("summary+quit"),
         CgminerRequest("ascset", "0,reboot,0", text=True),
+        CgminerRequest("power_off"),
+        CgminerRequest("curtail", "session,sleep"),
+        CgminerRequest("get_version+restart_btminer"),
+        HttpRequest("/cgi-bin/luci/admin/system/reboot/call"),
+        HttpRequest("/cgi-bin/set_miner_conf.cgi?a=1"),
     ],
 )
 def test_what_may_change_a_miner_is_never_asked_as_a_read(request_):

@@ -1,6 +1,7 @@
 """Whose files are run: those that nobody else may write or exchange, read in bounds."""
 
 import os
+import pwd
 
 import pytest
 
@@ -50,7 +51,36 @@ def test_a_file_of_another_user_is_rejected(folders, mine):
 def test_a_folder_of_another_user_is_rejected(folders, mine):
     os.chown(folders.user, NOBODY, -1)
     reason = rejected(folders)
-    assert f"chown 0 {folders.user}" in reason
+    assert f"lies in a folder of user {pwd.getpwuid(NOBODY).pw_name}" in reason
+
+
+@needs_root
+def test_root_is_told_to_run_as_the_user_whose_folder_it_is(folders, mine):
+    for path in (mine, folders.user):
+        os.chown(path, NOBODY, -1)
+    name = pwd.getpwuid(NOBODY).pw_name
+    reason = rejected(folders)
+    assert f"belongs to user {name}, whose folder it lies in" in reason
+    assert f"run as that user: sudo -u {name} flockwatch ..." in reason
+    assert "chown" not in reason
+    with pytest.raises(DriverRejected, match=f"sudo -u {name} flockwatch"):
+        load_single(mine)
+    os.chown(mine, 0, -1)
+    assert f"sudo -u {name} flockwatch" in rejected(folders)
+
+
+@needs_root
+def test_a_user_without_a_name_is_told_by_number(folders, mine):
+    for path in (mine, folders.user):
+        os.chown(path, 60123, -1)
+    assert "sudo -u '#60123' flockwatch" in rejected(folders)
+
+
+def test_who_is_not_root_is_told_that_root_gives_files_away(mine, monkeypatch):
+    read = read_driver_file(mine)
+    monkeypatch.setattr(writers.os, "geteuid", lambda: 60123)
+    with pytest.raises(DriverRejected, match=f"run as root: chown 60123 {mine}"):
+        writers.check_writers(mine, read.mode, NOBODY)
 
 
 @needs_root
@@ -85,7 +115,21 @@ def test_a_file_in_a_folder_that_others_may_write_is_rejected(folders, mine, mod
     reason = rejected(folders)
     assert f"mode {mode:04o}" in reason
     assert reason.endswith(f"run: chmod go-w {folders.user}")
-    with pytest.raises(DriverRejected, match="chmod go-w"):
+
+
+@pytest.mark.parametrize(("file", "folder"), [(0o664, 0o775), (0o664, 0o755), (0o644, 0o2775), (0o660, 0o770)])
+def test_a_file_that_a_person_names_may_be_their_groups(mine, file, folder):
+    mine.chmod(file)
+    mine.parent.chmod(folder)
+    assert load_single(mine).driver.note.text == "mine"
+
+
+@pytest.mark.parametrize(("file", "folder"), [(0o666, 0o755), (0o646, 0o755), (0o644, 0o777), (0o644, 0o757)])
+def test_a_file_that_a_person_names_may_be_written_by_no_others(mine, file, folder):
+    mine.chmod(file)
+    mine.parent.chmod(folder)
+    place = mine if file != 0o644 else mine.parent
+    with pytest.raises(DriverRejected, match=f"chmod o-w {place}$"):
         load_single(mine)
 
 

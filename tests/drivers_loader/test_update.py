@@ -387,13 +387,98 @@ def test_the_way_back_over_what_is_no_file_is_refused(edited, kind):
     assert edited.text("lamp_driver.py.previous") == OLD
 
 
+# --- files of other users ---------------------------------------------------------------------------------------
+
+
+NOBODY = 65534
+
+
+@pytest.fixture
+def foreign(edited, monkeypatch):
+    """With the user's file owned by somebody else, in a process that, as the service, may give no file away."""
+
+    def refuse(*arguments):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    os.chown(edited.folders.user / "lamp_driver.py", NOBODY, -1)
+    monkeypatch.setattr(os, "fchown", refuse)
+    monkeypatch.setattr(os, "chown", refuse)
+    return edited
+
+
+def owners(bench):
+    names = [name for name in bench.folders.names() if name.startswith("lamp_driver")]
+    return {name: (bench.folders.user / name).stat().st_uid for name in names}
+
+
 @needs_root
-def test_a_file_of_another_user_is_kept_as_his_so_that_the_way_back_refuses_it(edited):
-    os.chown(edited.folders.user / "lamp_driver.py", 65534, -1)
-    edited.door.update("lamp")
-    assert (edited.folders.user / "lamp_driver.py.previous").stat().st_uid == 65534
+def test_a_file_of_another_user_is_kept_as_his_so_that_the_way_back_refuses_it(foreign):
+    done = foreign.door.update("lamp")
+    assert (done.result, done.kept, done.error) == ("updated", "lamp_driver.py.previous", None)
+    assert (foreign.text(), foreign.text("lamp_driver.py.previous")) == (NEW, OLD)
+    assert owners(foreign) == {"lamp_driver.py": os.geteuid(), "lamp_driver.py.previous": NOBODY}
     with pytest.raises(UsageError, match="belongs to"):
-        edited.door.rollback("lamp")
+        foreign.door.rollback("lamp")
+    assert (foreign.text(), foreign.text("lamp_driver.py.previous")) == (NEW, OLD)
+
+
+@needs_root
+def test_a_kept_file_of_another_user_stays_his_under_its_number(foreign):
+    foreign.door.update("lamp")
+    mine = edit(foreign, "mine again")
+    done = foreign.door.update("lamp")
+    assert (done.kept, done.kept_before) == ("lamp_driver.py.previous", "lamp_driver.py.previous.1")
+    assert (foreign.text("lamp_driver.py.previous"), foreign.text("lamp_driver.py.previous.1")) == (mine, OLD)
+    assert owners(foreign)["lamp_driver.py.previous.1"] == NOBODY
+
+
+@needs_root
+def test_the_way_back_keeps_a_file_of_another_user_as_his(edited, monkeypatch):
+    edited.door.update("lamp")
+    theirs = driver_text(note="theirs")
+    edited.folders.write("lamp_driver.py", theirs)
+    os.chown(edited.folders.user / "lamp_driver.py", NOBODY, -1)
+    monkeypatch.delattr(os, "fchown")
+    assert edited.door.rollback("lamp").result == "rolled-back"
+    assert (edited.text(), edited.text("lamp_driver.py.previous")) == (OLD, theirs)
+    assert owners(edited) == {"lamp_driver.py": os.geteuid(), "lamp_driver.py.previous": NOBODY}
+
+
+@needs_root
+def test_a_file_of_another_user_under_another_name_makes_room(edited):
+    (edited.folders.user / "lamp_driver.py").rename(edited.folders.user / "my_driver.py")
+    os.chown(edited.folders.user / "my_driver.py", NOBODY, -1)
+    assert edited.door.update("lamp").kept == "my_driver.py.previous"
+    assert not (edited.folders.user / "my_driver.py").exists()
+    assert (edited.text(), edited.text("my_driver.py.previous")) == (NEW, OLD)
+
+
+@needs_root
+def test_an_unedited_copy_of_another_user_follows_the_program(bench):
+    os.chown(bench.folders.user / "lamp_driver.py", NOBODY, -1)
+    newer = release(bench, "1.2.0")
+    assert (bench.text(), bench.text("lamp_driver.py.previous")) == (newer, NEW)
+    assert owners(bench) == {"lamp_driver.py": os.geteuid(), "lamp_driver.py.previous": NOBODY}
+
+
+@needs_root
+@pytest.mark.parametrize("at", range(3))
+def test_breaking_off_leaves_a_file_of_another_user_where_it_was(foreign, monkeypatch, at):
+    before = foreign.contents()
+    real, calls = os.replace, []
+
+    def fail(source, target):
+        calls.append(target)
+        if len(calls) == at + 1:  # moved aside, kept, and the new one in place
+            raise OSError(errno.EIO, "Input/output error")
+        real(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files.os, "replace", fail)
+        with pytest.raises(StoreError):
+            foreign.door.update("lamp")
+    assert foreign.contents() == before
+    assert owners(foreign) == {"lamp_driver.py": NOBODY}
 
 
 # --- all --------------------------------------------------------------------------------------------------------

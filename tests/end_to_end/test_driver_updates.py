@@ -272,8 +272,9 @@ def test_a_faulty_driver_is_told_what_is_wrong(tmp_path):
     status, told = tested(good)
     assert status == 0
     assert "No recording of a device of example was given" in told
-    status, told = tested(good, mode=0o664)
-    assert (status, "chmod go-w" in told) == (1, True)
+    assert tested(good, mode=0o664)[0] == 0
+    status, told = tested(good, mode=0o666)
+    assert (status, "chmod o-w" in told) == (1, True)
     status, told = tested(good.replace("class ExampleDriver(Driver):", "class ExampleDriver(Driver)"))
     assert (status, "syntax error in line" in told) == (1, True)
     status, told = tested(re.sub(r" +display_name: .*\n", "", good))

@@ -24,6 +24,7 @@ from exporter.drivers.families.cgminer_records import told
 from exporter.drivers.families.pool_entries import EMPTY_POOL, is_starred, same_pool
 from exporter.errors import DecodeError
 from exporter.model import Reading
+from exporter.text import pool_name
 from exporter.units import Ratio, ratio
 
 REBOOT: Final = "/cgi-bin/reboot.cgi"
@@ -36,6 +37,7 @@ _SYSTEM: Final = HttpRequest(cgi.SYSTEM, auth=Auth.DIGEST)
 _CODES: Final[Mapping[str, int]] = {name: code for code, name in MODES.items()}
 #: What is remembered: the mode before a sleep.
 _AWAKE_MODE: Final = "awake_mode"
+_NAMELESS: Final = "another"
 _SLOTS: Final = 3
 #: The settings page takes less, and so would stop the air of a miner of 3 kW; VNish on the same boards takes no less.
 _LEAST_DUTY: Final = ratio(0.1)
@@ -102,7 +104,7 @@ class AntminerCommands:
     def set_pool(self, setting: PoolSetting, context: CommandContext) -> Plan:
         place = setting.url.partition("://")[2]
         return _conf_plan(
-            f"Pool {setting.slot} becomes {place}; the miner restarts its mining for that.",
+            f"{pool_name(setting.slot)} becomes {place}; the miner restarts its mining for that.",
             lambda conf: {"pools": _with_pool(_pools(conf), setting)},
             lambda conf, _: _has_pool(conf, setting, place),
             context,
@@ -215,8 +217,12 @@ def _mode_plan(effect: str, mode: str, context: CommandContext) -> Plan:
         return work_mode(conf, CONF.key) == mode and (mode != SLEEP or not after.hashrate)
 
     plan = _conf_plan(effect, lambda conf: _mode_keys(conf, code), seen, context)
-    left = mode == SLEEP and now in _CODES and now != SLEEP
-    return replace(plan, remember={_AWAKE_MODE: now}) if left and now is not None else plan
+    if mode != SLEEP:
+        return replace(plan, remember={_AWAKE_MODE: None})  # it tells its mode itself again
+    if now is None or now == SLEEP:
+        return plan
+    # One that has no name here takes the place of an older one all the same, which would be the wrong one.
+    return replace(plan, remember={_AWAKE_MODE: now if now in _CODES else _NAMELESS})
 
 
 def _awake_already(mode: str) -> Plan:
@@ -226,6 +232,7 @@ def _awake_already(mode: str) -> Plan:
         writes=lambda _: (),
         confirm_reads=(CONF,),
         confirmed=lambda evidence: work_mode(_conf(evidence.answers), CONF.key) not in (None, SLEEP),
+        remember={_AWAKE_MODE: None},
     )
 
 

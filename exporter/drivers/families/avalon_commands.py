@@ -25,7 +25,7 @@ from exporter.drivers.families.cgminer_commands import (
 from exporter.drivers.families.cgminer_records import reply_time
 from exporter.model import MinerState, Reading
 from exporter.protocols.cgminer import reply_status
-from exporter.text import MAX_LABEL_LENGTH, clean_text
+from exporter.text import MAX_LABEL_LENGTH, clean_text, pool_name
 from exporter.units import Ratio, ratio
 
 #: A second restart sooner than this has put miners into a loop of restarts.
@@ -176,7 +176,7 @@ class AvalonCommands:
         request = _setpool(setting, context)
         secrets = tuple(filter(None, (context.web_password, setting.password)))
         return Plan(
-            effect=f"Pool {setting.slot} becomes {setting.url.partition('://')[2]}; the miner restarts for that.",
+            effect=f"{pool_name(setting.slot)} becomes {setting.url.partition('://')[2]}; the miner restarts for that.",
             writes=lambda _: (
                 Write(request, repeatable=True, check=lambda answer: _check_pool(answer, secrets)),
                 _REBOOT,

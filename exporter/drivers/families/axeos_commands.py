@@ -39,6 +39,7 @@ from exporter.drivers.families.esp_commands import (
     restarted,
     settings_request,
 )
+from exporter.text import pool_name
 from exporter.units import Ratio, megahertz, millivolts, percent, ratio
 
 #: Since 2.7; older firmware lists no options anywhere, so nothing is offered there.
@@ -140,7 +141,7 @@ class AxeOsCommands:
     def set_pool(self, setting: PoolSetting, context: CommandContext) -> Plan:
         host, port = place(setting.url)
         return Plan(
-            effect=f"Pool {setting.slot} becomes {host}:{port}; the miner restarts for that.",
+            effect=f"{pool_name(setting.slot)} becomes {host}:{port}; the miner restarts for that.",
             reads=(axeos.INFO,),
             writes=lambda answers: (
                 Write(patch(pool_settings(axeos.info(answers), setting)), repeatable=True),

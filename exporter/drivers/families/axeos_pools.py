@@ -8,6 +8,7 @@ from typing import Any, Final
 from exporter.drivers import fields
 from exporter.drivers.commands import CommandRefused, PoolSetting
 from exporter.drivers.families.esp_commands import is_tls, place
+from exporter.text import pool_name
 
 #: What a pool of 2.15 has beside address, user and password. A key left out falls back to the firmware's own default,
 #: so what the slot has is written again; the password is starred out when read and is always given anew.
@@ -84,7 +85,7 @@ def _encryption(told: Mapping[str, Any], prefix: str, setting: PoolSetting) -> i
 def _slot_number(info: Mapping[str, Any], slot: int) -> int:
     number = fields.count(info, ("primaryPoolIndex", "secondaryPoolIndex")[slot])
     if number is None:
-        raise CommandRefused(f"the miner does not say which of its pools is number {slot}")
+        raise CommandRefused(f"the miner does not say which of its pools is {pool_name(slot)}")
     return int(number)
 
 

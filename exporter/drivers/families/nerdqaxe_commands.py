@@ -40,6 +40,7 @@ from exporter.drivers.families.esp_commands import (
     place,
     restarted,
 )
+from exporter.text import pool_name
 from exporter.units import Ratio, megahertz, millivolts, ratio
 
 _SHUTDOWN: Final = HttpRequest("/api/system/shutdown", method="POST")
@@ -134,7 +135,7 @@ class NerdQAxeCommands:
     def set_pool(self, setting: PoolSetting, context: CommandContext) -> Plan:
         host, port = place(setting.url)
         restarts = self.pool_rules(context).restarts
-        effect = f"Pool {setting.slot} becomes {host}:{port}"
+        effect = f"{pool_name(setting.slot)} becomes {host}:{port}"
 
         def writes(answers: Answers) -> tuple[Write, ...]:
             info = axeos.info(answers)

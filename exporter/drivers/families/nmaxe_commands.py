@@ -33,6 +33,7 @@ from exporter.drivers.families.esp_commands import (
     restarted,
     settings_request,
 )
+from exporter.text import pool_name
 from exporter.units import Ratio, megahertz, millivolts, ratio
 
 MINING: Final = HttpRequest("/api/setting/mining")
@@ -139,7 +140,7 @@ def pool_plan(setting: PoolSetting) -> Plan:
         return restarted(evidence) and (told.get("url"), told.get("user")) == (setting.url, setting.user)
 
     return Plan(
-        effect=f"Pool {setting.slot} becomes {setting.url}; the miner restarts for that.",
+        effect=f"{pool_name(setting.slot)} becomes {setting.url}; the miner restarts for that.",
         writes=lambda _: (
             Write(settings_request(MINING.path, body), repeatable=True),
             Write(RESTART, answers=False),

@@ -32,6 +32,7 @@ from exporter.drivers.families import nmaxe_commands as nmaxe
 from exporter.drivers.families.axeos_commands import restart_plan
 from exporter.drivers.families.esp_commands import restarted, settings_request
 from exporter.model import Reading
+from exporter.text import pool_name
 from exporter.units import Ratio
 
 SETTINGS_PORT: Final = 12347
@@ -114,7 +115,7 @@ def _pool_over_http(setting: PoolSetting) -> Plan:
         return kept and (setting.slot > 0 or _mines_to(evidence.after, setting))
 
     return Plan(
-        effect=f"Pool {setting.slot} becomes {setting.url}.",
+        effect=f"{pool_name(setting.slot)} becomes {setting.url}.",
         writes=lambda _: (Write(settings_request(_MINING.path, body, "POST"), repeatable=True),),
         confirm_reads=(_MINING,),
         confirmed=confirmed,

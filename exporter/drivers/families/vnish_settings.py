@@ -20,6 +20,7 @@ from exporter.drivers.families.cgminer_records import told
 from exporter.drivers.families.pool_entries import EMPTY_POOL, is_starred, same_pool
 from exporter.errors import DecodeError
 from exporter.model import MinerState, Preset
+from exporter.text import pool_name
 from exporter.units import Ratio, percent
 
 SETTINGS: Final = HttpRequest("/api/v1/settings", auth=Auth.API_KEY)
@@ -135,7 +136,7 @@ def pool_plan(setting: PoolSetting) -> Plan:
     """Put a pool in its place; the other pools are written back as they were read."""
     place = setting.url.partition("://")[2]
     return Plan(
-        effect=f"Pool {setting.slot} becomes {place}.",
+        effect=f"{pool_name(setting.slot)} becomes {place}.",
         reads=(SETTINGS,),
         writes=functools.partial(_pool_writes, setting, place),
         check=refuse_errors,
@@ -215,18 +216,21 @@ def fan_plan(duty: Ratio | None, context: CommandContext) -> Plan:
         f"The fans run at {shown} %, however hot it gets, until they are given back to automatic control.",
         {"name": "manual", "param": shown},
     )
-    return replace(plan, remember={_TARGET: parameter}) if name == "auto" and parameter is not None else plan
+    return replace(plan, remember={_TARGET: parameter}) if name == "auto" else plan
 
 
 def _steered_plan(target: int | None) -> Plan:
     """Automatic control; `target` in degC is None where it is on already, which needs no write."""
+    # Once it steers them it knows the target again, and may be given another one on its own page.
     if target is not None:
-        return _cooling_plan(f"The miner steers its fans to {target} °C.", {"name": "auto", "param": target})
+        plan = _cooling_plan(f"The miner steers its fans to {target} °C.", {"name": "auto", "param": target})
+        return replace(plan, remember={_TARGET: None})
     return Plan(
         effect="The miner steers its fans by its target temperature, as it does already: nothing is sent.",
         writes=lambda _: (),
         confirm_reads=(SETTINGS,),
         confirmed=lambda evidence: _cooling_mode(evidence.answers)[0] == "auto",
+        remember={_TARGET: None},
     )
 
 
