@@ -224,9 +224,16 @@ def _merge_provisional(db: Database, found: Found, row: MinerRow) -> tuple[Miner
                 password = db.passwords.get(other.id)
                 if password is not None and db.passwords.get(row.id) is None:
                     db.passwords.set(row.id, password.password, password.username)
+                _carry_memories(db, other, row)
                 db.miners.delete(other.id)
                 gone.append(other.id)
     return row, tuple(gone)
+
+
+def _carry_memories(db: Database, other: MinerRow, row: MinerRow) -> None:
+    """`row` remembers what `other` does; where both do, what the one that was seen last told holds."""
+    older, newer = sorted((other, row), key=lambda one: one.last_seen or 0.0)
+    db.memories.remember(row.id, {**db.memories.of(older.id), **db.memories.of(newer.id)})
 
 
 def _keys(found: Found) -> Iterator[tuple[str, bool]]:

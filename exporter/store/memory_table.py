@@ -20,16 +20,15 @@ class MemoriesTable(RowTable[MinerMemory]):
         row = self._found(miner_id)
         return MappingProxyType({}) if row is None else row.facts
 
-    def remember(self, miner_id: int, facts: Mapping[str, str | float]) -> MinerMemory:
-        """Add facts to those of a miner, in place of former ones of the same names.
+    def remember(self, miner_id: int, facts: Mapping[str, str | float | None]) -> None:
+        """Add facts to those of a miner, in place of former ones of the same names; None forgets one.
 
         Raises:
             TypeError, ValueError: a value that is neither text nor a finite number.
         """
         with self._journal.guard():
-            row = self._codec.make(id=miner_id, facts={**self.of(miner_id), **facts})
-            self._put(miner_id, row)
-            return row
+            known = {name: value for name, value in {**self.of(miner_id), **facts}.items() if value is not None}
+            self._put(miner_id, self._codec.make(id=miner_id, facts=known) if known else None)
 
     def delete(self, miner_id: int) -> None:
         """Forget all of a miner, if there is anything."""

@@ -40,6 +40,26 @@ class HastyClock(Clock):
         return self._begun + HASTE * (time.time() - self._begun)
 
 
+class DictMemory:
+    """What a plan remembers, in `known`."""
+
+    def __init__(self, known, facts):
+        self._known = known
+        self._facts = facts
+        self._before = dict(known)
+
+    async def keep(self):
+        self._known |= {name: value for name, value in self._facts.items() if value is not None}
+
+    async def take_back(self):
+        self._known.clear()
+        self._known |= self._before
+
+    async def forget(self):
+        for name in [name for name, value in self._facts.items() if value is None]:
+            self._known.pop(name, None)
+
+
 class _Silent:
     def poll_begun(self, driver):
         pass
@@ -112,10 +132,8 @@ class Commander:
         plan = make_plan(self.driver, order, context, ranges, Limits())
         plan = dataclasses.replace(plan, **{"settle_seconds": 0.05, **changes})
 
-        async def on_sent():
-            self.remembered |= plan.remember
-
-        runner = Runner(self._device, self.driver, trusted=True, on_sent=on_sent)
+        memory = DictMemory(self.remembered, plan.remember)
+        runner = Runner(self._device, self.driver, trusted=True, memory=memory)
         return await runner.run(plan, context.reading)
 
 

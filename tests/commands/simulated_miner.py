@@ -22,6 +22,7 @@ from exporter.model import Identity
 from exporter.transports.digest import SignedIn
 from exporter.transports.wire import NetworkWire
 from simulator.clock import Clock
+from tests.commands.simulated import DictMemory
 from tests.engine.bench import driver_set
 from tests.simulator.flock import flock, only, spec
 
@@ -123,10 +124,8 @@ class SimulatedMiner:
         context, _ = await self._questions.for_all(self.driver, self._device, context, "simulated")
         plan = dataclasses.replace(make_plan(self.driver, context), **{"settle_seconds": 0.05, **changes})
 
-        async def on_sent():
-            self.remembered |= plan.remember
-
-        runner = Runner(self._device, self.driver, trusted=True, on_sent=on_sent)
+        memory = DictMemory(self.remembered, plan.remember)
+        runner = Runner(self._device, self.driver, trusted=True, memory=memory)
         return await runner.run(plan, context.reading)
 
 

@@ -128,8 +128,25 @@ def test_the_mode_before_a_sleep_is_remembered(command):
     assert command(context(SLEEPING, conf=ASLEEP)).remember == {}  # what was remembered before stays
 
 
-def test_other_modes_leave_nothing_to_remember():
-    assert DRIVER.set_mode("low_power", context()).remember == {}
+def test_a_mode_without_a_name_takes_the_place_of_an_older_one():
+    plan = DRIVER.pause(context(conf={**CONF, "bitmain-work-mode": "7"}, remembered={"awake_mode": "low_power"}))
+    later = DRIVER.resume(context(SLEEPING, conf=ASLEEP, remembered={"awake_mode": "low_power"} | plan.remember))
+    assert out(later, ASLEEP) == conf_write(PAGE)
+
+
+@pytest.mark.parametrize(
+    ("command", "now"),
+    [
+        (lambda now: DRIVER.set_mode("low_power", now), (READING, CONF)),
+        (lambda now: DRIVER.set_mode("normal", now), (SLEEPING, ASLEEP)),
+        (DRIVER.resume, (SLEEPING, ASLEEP)),
+        (DRIVER.resume, (READING, CONF)),
+    ],
+)
+def test_a_miner_that_is_awake_tells_its_mode_itself(command, now):
+    """What was remembered would be the wrong one after a sleep that was not sent from here."""
+    reading, conf = now
+    assert command(context(reading, conf=conf, remembered={"awake_mode": "low_power"})).remember == {"awake_mode": None}
 
 
 @pytest.mark.parametrize(
@@ -357,6 +374,7 @@ def test_a_miner_that_was_put_to_sleep_in_low_power_wakes_up_in_it(model, api):
             assert outcome.state == "confirmed"
         assert outcome.after.work_mode == "low_power"
         assert [json.loads(line.split(" ", 2)[2])["miner-mode"] for line in miner.truth["writes"]] == [3, 1, 3]
+        assert miner.remembered == {}
 
     with_miner(story, model, api)
 

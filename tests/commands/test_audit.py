@@ -204,6 +204,20 @@ def test_a_log_of_before_bulks_were_noted_reads_as_ever(tmp_path, caplog):
         {"id": 1, "state": "finished", "ended_at": 1.0, "untold": [{"state": "odd", "words": None, "miners": [1]}]},
         {"id": 1, "state": "finished", "ended_at": 1.0, "untold": [{"state": "failed", "words": 3, "miners": [1]}]},
         {"id": 1, "state": "finished", "ended_at": [], "untold": []},
+        {"id": 1, "miners": [[1, "a"]], "command": "pause", "values": {}, "who": "local", "started_at": 1.0, "told": 3},
+        *(
+            {
+                "id": 1, "miners": [[1, "a"]], "command": "restart", "values": {}, "who": "local", "started_at": 1.0,
+                "told": [{"state": "confirmed", "words": None, "effect": None, "miners": [[2, 1]]}, group],
+            }
+            for group in (
+                {"state": "odd", "words": None, "effect": None, "miners": [[1, 2]]},
+                {"state": "failed", "words": 3, "effect": None, "miners": [[1, 2]]},
+                {"state": "failed", "words": None, "miners": [[1, 2]]},
+                {"state": "failed", "words": None, "effect": None, "miners": [1]},
+                {"state": "failed", "words": None, "effect": None, "miners": [[1, "2"]]},
+            )
+        ),
     ],
 )  # fmt: skip
 def test_a_line_about_a_bulk_of_the_wrong_kind_is_left_out(tmp_path, caplog, line):
@@ -242,8 +256,109 @@ def test_a_bulk_whose_begin_is_in_no_file_any_more_is_forgotten_and_not_told_wro
         await log.end_bulk(begun)
 
     asyncio.run(first())
+    lines = path.read_text().splitlines(keepends=True)
+    path.with_name(f"{path.name}.1").unlink()
+    path.write_text("".join(line for line in lines if '"miners": [[' not in line))
     log = again(path)
     assert (log.earlier_bulks(), log.next_bulk_id()) == ((), 2)
+
+
+def test_a_bulk_that_runs_is_in_the_log_however_often_its_file_is_full(tmp_path, monkeypatch):
+    monkeypatch.setattr("exporter.engine.commanding.audit.LARGEST_FILE", 4000)
+    path = tmp_path / "commands.jsonl"
+
+    async def first():
+        log = AuditLog(path)
+        await log.begin_bulk(bulk(7))
+        await log.end(await log.begin(**{**ABOUT, "bulk_id": 7}), "refused", "not now", {})
+        await log.begin(**{**ABOUT, "bulk_id": 7, "miner_id": 2})  # runs all the time
+        for number in range(4):
+            await others(log)
+            if number == 2:
+                await log.end(await log.begin(**{**ABOUT, "bulk_id": 7, "miner_id": 3}), "confirmed", None, {})
+        await log.begin_bulk(bulk(8))
+        await log.end_bulk(bulk(8, state="finished", ended_at=9.0))
+        await others(log)
+
+    async def others(log):
+        for _ in range(20):
+            await log.end(await log.begin(**ABOUT), "confirmed", None, {})
+
+    asyncio.run(first())
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["commands.jsonl", "commands.jsonl.1"]
+    log = again(path)
+    (one,) = log.earlier_bulks()  # the other one has ended, and its begin is in no file any more
+    assert states(one) == ("running", ["refused", "interrupted", "confirmed"])
+    assert one.results[0] == BulkResult(1, "m1", "refused", "not now", "It restarts.", 1)
+    assert (one.results[1].command_id, one.started_at) == (2, 5.0)
+
+
+def test_a_begin_that_is_told_again_changes_no_outcome_and_no_end(tmp_path):
+    path = tmp_path / "commands.jsonl"
+
+    async def first():
+        log = AuditLog(path)
+        await log.begin_bulk(bulk())
+        (begun,) = path.read_text().splitlines()
+        await log.end(await log.begin(**{**ABOUT, "bulk_id": 1}), "confirmed", None, {})
+        with path.open("a") as file:
+            file.write(begun + "\n")
+        before = again(path).earlier_bulks()
+        await log.end_bulk(bulk(state="cancelled", ended_at=9.0))
+        ended = again(path).earlier_bulks()
+        with path.open("a") as file:
+            file.write(begun + "\n")
+        return before, ended
+
+    (before,), (ended,) = asyncio.run(first())
+    assert states(before) == ("running", ["confirmed", "not sent", "not sent"])
+    assert again(path).earlier_bulks() == (ended,)
+
+
+def test_a_bulk_that_fills_a_file_by_itself_does_not_begin_a_new_one_with_each_command(tmp_path, monkeypatch):
+    monkeypatch.setattr("exporter.engine.commanding.audit.LARGEST_FILE", 4000)
+    path = tmp_path / "commands.jsonl"
+    many = tuple(BulkResult(miner, f"miner {miner}", "waiting") for miner in range(1, 401))
+
+    async def first():
+        log = AuditLog(path)
+        await log.begin_bulk(bulk(results=many))
+        for number in range(1, 31):
+            await log.end(await log.begin(**{**ABOUT, "bulk_id": 1, "miner_id": number}), "confirmed", None, {})
+
+    asyncio.run(first())
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert ["bulk" in line for line in lines].count(True) == 1
+    assert "bulk" in lines[0]
+    assert len(lines) > 3
+    (one,) = again(path).earlier_bulks()
+    assert [result.state for result in one.results] == ["confirmed"] * 30 + ["not sent"] * 370
+
+
+def test_a_file_that_could_not_be_begun_is_begun_again(tmp_path, monkeypatch):
+    """What runs is told in the file after that one."""
+    monkeypatch.setattr("exporter.engine.commanding.audit.LARGEST_FILE", 4000)
+    path = tmp_path / "commands.jsonl"
+
+    async def first():
+        log = AuditLog(path)
+        await log.begin_bulk(bulk())
+        while path.stat().st_size < 3700:
+            await log.begin(**ABOUT)
+        with monkeypatch.context() as patch:
+            patch.setattr("exporter.engine.commanding.audit.os.write", full)
+            for _ in range(2):
+                with pytest.raises(StoreError):
+                    await log.begin(**{**ABOUT, "who": "x" * 300})
+        for _ in range(30):
+            await log.begin(**ABOUT)
+
+    def full(where, data):
+        raise OSError(28, "No space left on device")
+
+    asyncio.run(first())
+    (one,) = again(path).earlier_bulks()
+    assert states(one) == ("running", ["not sent"] * 3)
 
 
 def test_a_line_that_the_disk_takes_in_parts_is_whole(tmp_path, monkeypatch):

@@ -251,7 +251,7 @@ def test_a_bulk_is_on_disk_before_anything_is_sent_and_again_when_it_has_ended(p
 
 def test_what_cannot_be_noted_is_not_begun(play, monkeypatch):
     async def story(bench, door, ids):
-        def full(_):
+        def full(*_):
             raise StoreError("the disk is full")
 
         monkeypatch.setattr(bench.engine.commands.audit, "_write", full)
@@ -297,6 +297,35 @@ def test_after_an_end_of_the_program_each_miner_has_its_outcome(play, tmp_path, 
         assert shown.counts == {"not sent": 2, "refused": 1, "interrupted": 2}
         assert [result.name for result in shown.results] == [result.name for result in cut.results]
         assert cancelled == shown
+
+
+def test_a_bulk_outlives_the_files_that_are_full_while_it_runs(play, tmp_path, monkeypatch):
+    monkeypatch.setattr("exporter.engine.commanding.audit.LARGEST_FILE", 3000)
+
+    async def first(bench, door, ids):
+        bench.hosts.faults[at(1)] = "refuses"
+        write = bench.hosts._write
+
+        async def held_at_the_eighth(address, request):
+            if len(bench.hosts.writes) == 7:
+                bench.hosts.hold = asyncio.Event()
+            return await write(address, request)
+
+        bench.hosts._write = held_at_the_eighth
+        bulk = await ask(door.start_bulk, ids, SetMode("eco"), "local", parallel=1)
+        await until(lambda: len(bench.hosts.writes) == 8, "the eighth write")
+        return await ask(door.bulk, bulk.id)
+
+    async def second(bench):
+        door, _ = await flock_of(bench, 1)
+        return await ask(door.bulk, cut.id)
+
+    cut = play(first, 10, passwords=("right",))
+    assert cut.counts == {"refused": 1, "confirmed": 6, "running": 1, "waiting": 2}
+    for _ in range(2):
+        shown = run(tmp_path, monkeypatch, second, **rigs())
+        assert shown.counts == {"refused": 1, "confirmed": 6, "interrupted": 1, "not sent": 2}
+        assert shown.results[:7] == cut.results[:7]
 
 
 def test_an_interrupted_bulk_holds_nobody_back(play, tmp_path, monkeypatch):

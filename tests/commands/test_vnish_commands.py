@@ -188,12 +188,19 @@ def test_the_target_temperature_is_remembered_and_given_back():
     assert back.confirmed(Evidence(None, Reading(), told(**cooled("auto", 65))))
     for unlike in (cooled("auto", 60), cooled("manual", 65)):
         assert not back.confirmed(Evidence(None, Reading(), told(**unlike)))
+    assert back.remember == {"fan_target_celsius": None}
+
+
+def test_a_target_that_the_miner_does_not_tell_takes_the_place_of_an_older_one():
+    plan = DRIVER.set_fan(ratio(0.8), context(remembered={"fan_target_celsius": 65.0}, **cooled("auto", None)))
+    assert plan.remember == {"fan_target_celsius": None}
 
 
 def test_automatic_control_that_is_on_is_left_alone():
     plan = DRIVER.set_fan(None, context(**cooled("auto", 65)))
     assert out(plan) == []
     assert plan.confirmed(Evidence(None, Reading(), told(**cooled("auto", 65))))
+    assert plan.remember == {"fan_target_celsius": None}
 
 
 def test_fans_can_be_set_only_where_some_turn_and_no_slower_than_the_miner_says():
@@ -431,6 +438,10 @@ def test_fans_run_as_they_are_told_and_go_back_to_their_own_control(model):
         assert {fan.duty for fan in outcome.after.fans} == {0.7}
         back = await miner.run(lambda driver, now: driver.set_fan(None, now))
         assert (back.state, miner.host.device.control.cooling) == ("confirmed", {"name": "auto", "param": target})
+        # By its owner, on its own page: the target that was given back is not theirs any more.
+        miner.host.device.control.cooling = {"name": "manual", "param": 80}
+        with pytest.raises(CommandRefused, match="they were not set from here"):
+            await miner.run(lambda driver, now: driver.set_fan(None, now))
 
     with_miner(story, model)
 

@@ -193,7 +193,7 @@ def test_what_a_miner_forgets_is_kept_by_name_and_goes_with_it(database, reopene
     database.memories.remember(first.id, {"target": 60.5})
     database.memories.remember(second.id, {"mode": "normal"})
     database.miners.delete(second.id)
-    for wrong in ({"target": None}, {"target": True}, {"target": float("nan")}, {5: "x"}, "target"):
+    for wrong in ({"target": True}, {"target": float("nan")}, {5: "x"}, "target"):
         with pytest.raises((TypeError, ValueError)):
             database.memories.remember(first.id, wrong)
     later = reopened()
@@ -201,6 +201,18 @@ def test_what_a_miner_forgets_is_kept_by_name_and_goes_with_it(database, reopene
     assert len(later.memories) == 1
     with pytest.raises(TypeError):
         later.memories.of(first.id)["target"] = 1.0
+
+
+def test_a_fact_is_forgotten_by_its_name_and_the_row_with_the_last_one(database, reopened):
+    row = database.miners.insert(key="a", driver="vnish")
+    database.memories.remember(row.id, {"target": None})
+    assert len(database.memories) == 0
+    database.memories.remember(row.id, {"target": 65.0, "mode": "eco"})
+    database.memories.remember(row.id, {"target": None, "other": None})
+    later = reopened()
+    assert dict(later.memories.of(row.id)) == {"mode": "eco"}
+    later.memories.remember(row.id, {"mode": None})
+    assert len(later.memories) == 0
 
 
 def test_deleting_a_miner_deletes_its_secrets(database, reopened):

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from exporter.engine.api.commands import STATES, Bulk, CommandRun
-from exporter.engine.commanding.bulk_log import CUT_OFF, EarlierBulks, begun_line, ended_line
+from exporter.engine.commanding.bulk_log import CUT_OFF, EarlierBulks, RunningBulks, begun_line, ended_line
 from exporter.errors import StoreError
 from exporter.store.files import PRIVATE_MODE, make_parents
 from exporter.units import UnixSeconds
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 #: Ended commands that are kept in memory.
 KEPT: Final = 4000
-#: The file is moved to ``<name>.1`` when it has grown to this, in place of the one before.
+#: The file is moved to ``<name>.1`` when it has grown by this, in place of the one before.
 LARGEST_FILE: Final = 8 << 20
 _FIELDS: Final = {one.name for one in dataclasses.fields(CommandRun)}
 
@@ -48,6 +48,9 @@ class AuditLog:
         self._next_id = 1
         self._last_bulk_id = 0
         self._earlier_bulks = EarlierBulks()
+        self._running_bulks = RunningBulks()
+        self._size: int | None = None  # of the file; None where it is not known
+        self._head_size = 0  # of what it began with, apart from which it grows
 
     def next_bulk_id(self) -> int:
         """A number for a command to many miners that none in the log has."""
@@ -103,12 +106,14 @@ class AuditLog:
         self._next_id += 1
         await self._append(dataclasses.asdict(run))
         self._keep(run)
+        self._running_bulks.told(run)
         return run
 
     async def end(self, run: CommandRun, state: str, words: str | None, after: Mapping[str, Any]) -> CommandRun:
         """Log how a command ended. A disk that fails now is told in the program's log: the command was sent."""
         ended = dataclasses.replace(run, state=state, words=words, after=after, ended_at=UnixSeconds(time.time()))
         self._keep(ended)
+        self._running_bulks.told(ended)
         try:
             await self._append(dataclasses.asdict(ended))
         except StoreError as error:
@@ -118,6 +123,7 @@ class AuditLog:
     async def begin_bulk(self, bulk: Bulk) -> None:
         """As `begin`, for a command to many miners."""
         await self._append(begun_line(bulk))
+        self._running_bulks.begun(bulk)
 
     async def end_bulk(self, bulk: Bulk) -> None:
         """As `end`, for a command to many miners."""
@@ -125,6 +131,7 @@ class AuditLog:
             await self._append(ended_line(bulk))
         except StoreError as error:
             log.error("the end of the command to many miners %d is not on disk: %s", bulk.id, error)  # noqa: TRY400 - one line
+        self._running_bulks.ended(bulk.id)
 
     def _keep(self, run: CommandRun) -> None:
         self._runs[run.id] = run
@@ -134,28 +141,53 @@ class AuditLog:
                 del self._runs[oldest]
 
     async def _append(self, fields: Mapping[str, Any]) -> None:
-        line = json.dumps(fields, ensure_ascii=False).encode() + b"\n"
+        line = _line(fields)
         async with self._turn:
-            await asyncio.to_thread(self._write, line)
+            if self._size is None:
+                self._size = await asyncio.to_thread(self._measure)
+            full = self._size > self._head_size and self._size - self._head_size + len(line) > LARGEST_FILE
+            head = b"".join(map(_line, self._running_bulks.lines())) if full else None
+            self._size = None  # until it is known again
+            size = await asyncio.to_thread(self._write, line, head)
+            self._size = size
+            if head is not None:
+                self._head_size = len(head)
 
-    def _write(self, line: bytes) -> None:
+    def _measure(self) -> int:
+        try:
+            return self._path.stat().st_size
+        except FileNotFoundError:
+            return 0
+        except OSError as error:
+            raise self._cannot(error) from error
+
+    def _write(self, line: bytes, head: bytes | None) -> int:
+        """Append a line; with a `head` to a new file that begins with it. The size of the file, in bytes."""
         try:
             make_parents(self._path)
-            with contextlib.suppress(FileNotFoundError):
-                if self._path.stat().st_size + len(line) > LARGEST_FILE:
+            if head is not None:
+                with contextlib.suppress(FileNotFoundError):
                     os.replace(self._path, self._path.with_name(f"{self._path.name}.1"))
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, PRIVATE_MODE)
             try:
                 size = os.fstat(descriptor).st_size
                 torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"  # a crash in mid-write
-                left = memoryview(b"\n" + line if torn else line)
+                left = memoryview((b"\n" if torn else b"") + (head or b"") + line)
                 while left:
                     left = left[os.write(descriptor, left) :]
                 os.fsync(descriptor)
+                return os.fstat(descriptor).st_size
             finally:
                 os.close(descriptor)
         except OSError as error:
-            raise StoreError(f"{self._path}: the command cannot be logged: {error.strerror or error}") from error
+            raise self._cannot(error) from error
+
+    def _cannot(self, error: OSError) -> StoreError:
+        return StoreError(f"{self._path}: the command cannot be logged: {error.strerror or error}")
+
+
+def _line(fields: Mapping[str, Any]) -> bytes:
+    return json.dumps(fields, ensure_ascii=False).encode() + b"\n"
 
 
 def _check(run: CommandRun) -> None:

@@ -1,7 +1,8 @@
 """Commands to many miners in the log of commands: their lines, and what a later run of the program makes of them. Pure.
 
 A bulk has a line when it begins, with everyone it is for, and one when it has ended, with those that no command was
-sent to. What became of the others stands in the lines of their commands.
+sent to. What became of the others stands in the lines of their commands. A new file begins with the bulks that still
+run: the line for their begin again, with what became of those that were told already.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from exporter.engine.api.commands import BULK_RESULT_STATES, BULK_STATES, Bulk, BulkResult, CommandRun
+from exporter.engine.api.commands import BULK_RESULT_STATES, BULK_STATES, STATES, Bulk, BulkResult, CommandRun
 from exporter.units import UnixSeconds
 
 #: Bulks that are known, apart from those that run.
@@ -28,6 +29,20 @@ def begun_line(bulk: Bulk) -> dict[str, Any]:
     return {"bulk": {name: getattr(bulk, name) for name in names} | {"miners": miners}}
 
 
+def begun_again_line(bulk: Bulk) -> dict[str, Any]:
+    """The line for the begin of a bulk that runs, with those that a command was sent to, together by the outcome."""
+    told: dict[tuple[str, str | None, str | None], list[tuple[int, int]]] = {}
+    for result in bulk.results:
+        if result.command_id is not None:
+            outcome = (result.state, result.words, result.effect)
+            told.setdefault(outcome, []).append((result.miner_id, result.command_id))
+    groups = [
+        {"state": state, "words": words, "effect": effect, "miners": pairs}
+        for (state, words, effect), pairs in told.items()
+    ]
+    return {"bulk": begun_line(bulk)["bulk"] | {"told": groups}}
+
+
 def ended_line(bulk: Bulk) -> dict[str, Any]:
     """The line for the end of a bulk. Those that no command was sent to stand together by the reason."""
     untold: dict[tuple[str, str | None], list[int]] = {}
@@ -39,22 +54,53 @@ def ended_line(bulk: Bulk) -> dict[str, Any]:
 
 
 @dataclass(slots=True)
-class _Earlier:
-    """A bulk of an earlier run of the program, as far as its lines were read; results by miner."""
+class _Noted:
+    """A bulk as far as it stands in the log; results by miner."""
 
     bulk: Bulk
     results: dict[int, BulkResult]
+
+    def told(self, run: CommandRun) -> None:
+        if (result := self.results.get(run.miner_id)) is not None:
+            self.results[run.miner_id] = replace(
+                result, state=run.state, words=run.words, effect=run.effect, command_id=run.id
+            )
+
+
+class RunningBulks:
+    """What a new file must begin with: the bulks that run, as far as they stand in the log."""
+
+    def __init__(self) -> None:
+        self._bulks: dict[int, _Noted] = {}
+
+    def begun(self, bulk: Bulk) -> None:
+        """A bulk whose begin is in the log."""
+        self._bulks[bulk.id] = _Noted(bulk, {result.miner_id: result for result in bulk.results})
+
+    def told(self, run: CommandRun) -> None:
+        """A command that is in the log."""
+        if run.bulk_id is not None and (noted := self._bulks.get(run.bulk_id)) is not None:
+            noted.told(run)
+
+    def ended(self, bulk_id: int) -> None:
+        """A bulk needs no begin any more."""
+        self._bulks.pop(bulk_id, None)
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Their lines, oldest first."""
+        bulks = self._bulks.values()
+        return [begun_again_line(replace(one.bulk, results=tuple(one.results.values()))) for one in bulks]
 
 
 class EarlierBulks:
     """Puts bulks together from the lines of the log, which are given in their order."""
 
     def __init__(self) -> None:
-        self._bulks: dict[int, _Earlier] = {}
+        self._bulks: dict[int, _Noted] = {}
         self.last_id = 0
 
     def take(self, line: Mapping[str, Any]) -> None:
-        """A line about a bulk, as `begun_line` and `ended_line` make them.
+        """A line about a bulk, as `begun_line`, `begun_again_line` and `ended_line` make them.
 
         Raises:
             KeyError, TypeError, ValueError: it was changed by hand so that it could not be shown.
@@ -67,10 +113,8 @@ class EarlierBulks:
     def told(self, run: CommandRun) -> None:
         """A line about a command; later ones about the same command take the place of earlier ones."""
         earlier = None if run.bulk_id is None else self._bulks.get(run.bulk_id)
-        if earlier is not None and (result := earlier.results.get(run.miner_id)) is not None:
-            earlier.results[run.miner_id] = replace(
-                result, state=run.state, words=run.words, effect=run.effect, command_id=run.id
-            )
+        if earlier is not None:
+            earlier.told(run)
 
     def all(self) -> tuple[Bulk, ...]:
         """The last bulks, oldest first. One that an end of the program cut off is still "running", its results not."""
@@ -92,8 +136,10 @@ class EarlierBulks:
             results=(),
             counts={},
         )
+        told = _told(line.get("told", []), results)
         self.last_id = max(self.last_id, bulk.id)
-        self._bulks[bulk.id] = _Earlier(bulk, results)
+        # Where its first line was read as well, the outcomes and the end that were read since stay.
+        self._bulks.setdefault(bulk.id, _Noted(bulk, results)).results.update(told)
         if len(self._bulks) > KEPT:
             numbers = list(self._bulks)
             del self._bulks[next((one for one in numbers if self._bulks[one].bulk.state != "running"), numbers[0])]
@@ -116,7 +162,22 @@ class EarlierBulks:
                 earlier.results[number] = replace(result, state=outcome, words=words or None)
 
 
-def _with_results(earlier: _Earlier) -> Bulk:
+def _told(groups: Any, results: Mapping[int, BulkResult]) -> dict[int, BulkResult]:
+    """The results of those that were told when the begin of a bulk was logged again."""
+    return {
+        _whole(number): replace(
+            results[number],
+            state=_one_of(STATES, group["state"]),
+            words=_text(group["words"] or "") or None,
+            effect=_text(group["effect"] or "") or None,
+            command_id=_whole(command_id),
+        )
+        for group in groups
+        for number, command_id in group["miners"]
+    }
+
+
+def _with_results(earlier: _Noted) -> Bulk:
     results = tuple(
         replace(result, state="interrupted", words=CUT_OFF) if result.state == "running" else result
         for result in earlier.results.values()

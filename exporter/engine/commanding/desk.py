@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final, Protocol
@@ -18,6 +18,7 @@ from exporter.engine.api.commands import CommandRun, Offers, Order, SetPool
 from exporter.engine.commanding.audit import AuditLog
 from exporter.engine.commanding.certainty import make_sure, without_secrets
 from exporter.engine.commanding.device import Device
+from exporter.engine.commanding.memory import PlanMemory
 from exporter.engine.commanding.offers import offers_of
 from exporter.engine.commanding.planning import make_plan, named_for, public_values
 from exporter.engine.commanding.questions import Questions
@@ -34,7 +35,6 @@ from exporter.errors import (
     ForbiddenError,
     MinerError,
     NotOfferedError,
-    StoreError,
     TakenError,
     UnavailableError,
     UnknownError,
@@ -168,8 +168,8 @@ class CommandDesk:
         if job.plan.goes_away:
             job.miner.state.away_until = time.monotonic() + job.plan.limit_seconds
         try:
-            on_sent = partial(self._remember, job.miner, job.plan.remember)
-            runner = Runner(job.device, job.driver, trusted=job.trusted, on_sent=on_sent)
+            memory = PlanMemory(self._shop.db, self._shop.flock, job.miner, job.plan.remember)
+            runner = Runner(job.device, job.driver, trusted=job.trusted, memory=memory)
             outcome = await runner.run(job.plan, job.context.reading)
             if outcome.words is not None:
                 outcome = replace(outcome, words=without_secrets(outcome.words, job.secrets))
@@ -257,17 +257,6 @@ class CommandDesk:
             # What it offers instead is known once it was asked for all of that.
             asked, ranges = await questions.for_all(driver, device, context, miner.row.key)
             return await questions.of_driver(driver, make_plan, driver, order, asked, ranges, limits)
-
-    async def _remember(self, miner: Miner, facts: Mapping[str, str | float]) -> None:
-        """Store what the miner itself forgets by a command that was sent just now."""
-        db = self._shop.db
-        if not facts or self._shop.flock.get(miner.row.id) is not miner:
-            return
-        try:
-            db.memories.remember(miner.row.id, facts)
-            await db.commit()
-        except StoreError as error:
-            log.error("what the miner forgets is not on disk: %s", error, extra={"miner": miner.row.key})  # noqa: TRY400
 
     def _model(self, miner: Miner) -> ModelInfo | None:
         alias = miner.row.model_alias

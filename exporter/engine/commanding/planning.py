@@ -117,12 +117,11 @@ def make_plan(
             plan = _plan(driver, order, context, ranges, limits)
             if plan is not None:
                 return _with_memory(checked_plan(plan))
-        words = f"this miner does not offer {order.command!r}"
-    except CommandRefused as error:
-        words = str(error)
+    except CommandRefused as error:  # the driver's own words tell enough
+        raise NotOfferedError(str(error), offered_commands(driver, context, ranges)) from None
     offered = offered_commands(driver, context, ranges)
     rest = f"it offers {', '.join(offered)}" if offered else "it offers no commands"
-    raise NotOfferedError(f"{words}; {rest}", offered)
+    raise NotOfferedError(f"this miner does not offer {order.command!r}; {rest}", offered)
 
 
 def _with_memory(plan: Plan) -> Plan:
@@ -130,8 +129,8 @@ def _with_memory(plan: Plan) -> Plan:
     facts = plan.remember
     if not isinstance(facts, Mapping) or len(facts) > _MOST_FACTS or not all(map(_is_fact, facts.items())):
         raise InternalError(
-            f"the driver's plan may remember {_MOST_FACTS} facts at most, each a text of {_LONGEST_FACT} characters or "
-            "a number"
+            f"the driver's plan may remember {_MOST_FACTS} facts at most, each a text of {_LONGEST_FACT} characters, "
+            "a number or None"
         )
     return replace(plan, remember=dict(facts))
 
@@ -142,7 +141,7 @@ def _is_fact(item: tuple[object, object]) -> bool:
             return False
     name, value = item
     number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return isinstance(name, str) and (number or isinstance(value, str))
+    return isinstance(name, str) and (number or value is None or isinstance(value, str))
 
 
 def _kind_of(order: Order) -> type:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeVar
 
@@ -13,7 +13,7 @@ from exporter.drivers.commands import CommandRefused, Evidence, Plan, Write
 from exporter.engine.commanding.bounds import checked_writes
 from exporter.engine.commanding.device import AMBIGUOUS, words_of
 from exporter.engine.isolation import run_driver
-from exporter.errors import AuthError, InternalError, MinerError
+from exporter.errors import AuthError, InternalError, MinerError, StoreError
 from exporter.model import Reading
 
 T = TypeVar("T")
@@ -32,6 +32,16 @@ class Commanded(Protocol):
     async def look(self, reads: tuple[Request, ...]) -> tuple[Reading | None, Answers]: ...
 
 
+class Memory(Protocol):
+    """See `memory.PlanMemory`."""
+
+    async def keep(self) -> None: ...
+
+    async def take_back(self) -> None: ...
+
+    async def forget(self) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How a command ended ("confirmed", "refused", "unconfirmed" or "failed"), why, and what was seen last."""
@@ -47,16 +57,15 @@ class Runner:
     Args:
         trusted: whether the driver is one of ours; functions of a user's run in a worker thread.
         owner: the driver.
-        on_sent: awaited once something of a plan was sent, or may have been.
+        memory: of the plan; None where it has none.
     """
 
-    def __init__(
-        self, device: Commanded, owner: Any, *, trusted: bool, on_sent: Callable[[], Awaitable[None]] | None = None
-    ) -> None:
+    def __init__(self, device: Commanded, owner: Any, *, trusted: bool, memory: Memory | None = None) -> None:
         self._device = device
         self._owner = owner
         self._trusted = trusted
-        self._on_sent = on_sent
+        self._memory = memory
+        self._kept = self._sent = False
 
     async def run(self, plan: Plan, before: Reading | None) -> Outcome:
         """Carry out `plan`. Whatever goes wrong is an outcome; nothing is sent twice unless it is safe to."""
@@ -64,15 +73,27 @@ class Runner:
             writes = checked_writes(await self._call(plan.writes, await self._device.ask(plan.reads)))
             doubt = await self._write_all(plan, writes)
         except MinerError as error:
+            if self._memory is not None and self._kept and not self._sent:
+                await self._memory.take_back()
             return _ended_by(error)
-        return await self._confirm(plan, before, doubt)
+        except StoreError as error:
+            return Outcome("failed", str(error))
+        outcome = await self._confirm(plan, before, doubt)
+        if self._memory is not None and outcome.state == "confirmed":
+            await self._memory.forget()
+        return outcome
 
     async def _write_all(self, plan: Plan, writes: tuple[Write, ...]) -> str | None:
         """Send the writes until one is refused or in doubt. Why one may not have arrived, else None.
 
         Raises:
             MinerError: the device said no, or a write was not sent.
+            StoreError: what the device forgets cannot be stored, so nothing was sent.
         """
+        if self._memory is not None and writes:
+            # Before, since it must outlive whatever comes next; it is true now as well.
+            await self._memory.keep()
+            self._kept = True
         answers: dict[str, Answer] = {}
         for write in writes:
             try:
@@ -92,23 +113,15 @@ class Runner:
                 _check_status(write, answers[write.request.key])
         return None
 
-    async def _note_sent(self) -> None:
-        on_sent, self._on_sent = self._on_sent, None
-        if on_sent is not None:
-            await on_sent()
-
     async def _send(self, write: Write) -> Answer | None:
         try:
             answer = await self._device.write(write)
         except AMBIGUOUS:
-            await self._note_sent()
+            self._sent = True  # or may be
             if not write.repeatable:
                 raise
             return await self._device.write(write)
-        except asyncio.CancelledError:
-            await self._note_sent()  # it may be on its way
-            raise
-        await self._note_sent()
+        self._sent = True
         return answer
 
     async def _confirm(self, plan: Plan, before: Reading | None, doubt: str | None) -> Outcome:

@@ -14,7 +14,7 @@ from exporter.drivers.commands import PoolRules, PoolSetting, TuningRange
 from exporter.engine.api.commands import SetPool, SetPreset, SetTuning
 from exporter.errors import FieldError, ForbiddenError
 from exporter.model import Preset
-from exporter.text import clean_text
+from exporter.text import clean_text, pool_name
 from exporter.units import Ratio
 
 _HOST: Final = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]{2,45}\]"
@@ -111,7 +111,9 @@ def _shown_unit(unit: str) -> str:
 def checked_pool(order: SetPool, rules: PoolRules) -> PoolSetting:
     """The pool as the miner takes it."""
     if not 0 <= order.slot < rules.slots:
-        raise FieldError(f"slot: must be from 0 to {rules.slots - 1}", "slot")
+        last = rules.slots - 1
+        several = f"from 0 ({pool_name(0)}) to {last} ({pool_name(last)})"
+        raise FieldError(f"slot: must be {several if last else f'0: this miner has {pool_name(0)} only'}", "slot")
     url = check_pool_url(order.url, rules)
     user, password = order.user, order.password.reveal()
     if not user or clean_text(user, rules.longest_user + 1) != user or len(user) > rules.longest_user:
