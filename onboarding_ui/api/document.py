@@ -19,8 +19,8 @@ from onboarding_ui.api.shapes import ErrorAnswer
 _DESCRIPTION: Final = """\
 All that the pages show and do. Hash rates are in H/s, powers in W, temperatures in °C, times in Unix seconds, shares of
 a whole from 0 to 1; null means unknown. Lists of things (the lines of charts are none) are arrays: `limit` and `offset`
-choose a part, and the header `X-Total-Count` has the number of all. A name in the query that an operation does not know is refused. A change that was
-answered is on disk.
+choose a part, and the header `X-Total-Count` has the number of all. A name in the query that an operation does not know
+is refused. A change that was answered is on disk.
 
 Where a password or a token is set, send `Authorization: Bearer <token>`; a token comes from the page Settings, Access.
 """
@@ -34,7 +34,7 @@ _ERRORS: Final = {
     "413": "The body is too large.",
     "415": "The body is not sent as application/json.",
     "422": "A field cannot be used; `field` names it, `error` says why and what to do.",
-    "503": "The engine, the disk or a miner is not available now; ask again, after `Retry-After` seconds where that is told.",
+    "503": "The engine, the disk or a miner is not available now; ask again, after `Retry-After` seconds where told.",
 }
 _ALWAYS: Final = ("400", "401", "403", "503")
 _OF_WRITES: Final = ("413", "415", "422")
