@@ -32,6 +32,11 @@ def make_and_model(make: str | None, model: str | None) -> str:
     return model if model.lower().startswith(make.lower()) and model else f"{make} {model}".strip()
 
 
+def pool_name(slot: int) -> str:
+    """What people call a miner's pool, counted from 1 as in forms and on miners' own pages: 0 -> "Pool 1"."""
+    return f"Pool {slot + 1}"
+
+
 def normal_mac(value: Any) -> str | None:
     """Return a MAC address as ``aa:bb:cc:dd:ee:ff``, or None where `value` is none that can identify a device.
 

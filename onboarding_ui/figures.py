@@ -14,6 +14,8 @@ from exporter.text import make_and_model as joined
 _PREFIXES: Final = ("", "k", "M", "G", "T", "P", "E", "Z")
 UNKNOWN: Final = "–"
 _MOST_DECIMALS: Final = 12
+#: No line breaks between a number and its unit.
+_JOINED: Final = "\u00a0"
 
 
 def scaled(value: float | None, unit: str, digits: int = 2) -> str:
@@ -25,7 +27,7 @@ def scaled(value: float | None, unit: str, digits: int = 2) -> str:
         size /= 1000
         prefix += 1
     sign = "-" if value < 0 else ""
-    return f"{sign}{size:.{digits if prefix else 0}f} {_PREFIXES[prefix]}{unit}".rstrip()
+    return f"{sign}{size:.{digits if prefix else 0}f}{_JOINED}{_PREFIXES[prefix]}{unit}".rstrip()
 
 
 def difficulty(value: float | None) -> str:
@@ -43,7 +45,7 @@ def plain(value: float | None, unit: str = "", digits: int = 0) -> str:
     if value is None:
         return UNKNOWN
     rounded = round(value, digits) or 0.0  # no "-0"
-    return f"{rounded:,.{digits}f} {unit}".replace(",", "\u202f").rstrip()
+    return f"{rounded:,.{digits}f}{_JOINED}{unit}".replace(",", "\u202f").rstrip()
 
 
 def percent(value: float | None, digits: int = 0) -> str:

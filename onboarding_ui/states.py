@@ -51,6 +51,9 @@ _OF_READING: Final = {
     MinerState.UNKNOWN: Seen("Unknown", "off", "unknown"),
 }
 
+#: While a miner gets going, its boards come up one by one.
+_NOT_YET: Final = (MinerState.STARTING, MinerState.TUNING)
+
 #: Slugs and words of all states, for the filter.
 STATES: Final = tuple(
     (seen.slug, seen.words)
@@ -121,9 +124,9 @@ def _of_reading(reading: Reading) -> list[str]:
     if reading.state is MinerState.FAULT:
         found.append("fault")
     found += [f"{error.component}: {error.code.replace('_', ' ')}" for error in reading.errors]
-    down = [board.board for board in reading.boards if board.up is False]
+    down = [] if reading.state in _NOT_YET else [board.board for board in reading.boards if board.up is False]
     if down:
-        found.append(f"board {', '.join(down)} is down")
+        found.append(f"board {down[0]} is down" if len(down) == 1 else f"boards {', '.join(down)} are down")
     bad = bad_chips(reading)
     if bad:
         found.append(f"{bad} bad chip{'s' if bad > 1 else ''}")

@@ -15,10 +15,15 @@ def display_name(row: MinerRow, identity: Identity) -> str:
     if row.name:
         return row.name
     hostname = identity.hostname
-    tail = (row.last_address or row.key) if row.provisional else row.key.replace(":", "")[-4:]
+    tail = (row.last_address or row.key) if row.provisional else key_end(row.key)
     if hostname and (any(character.isdigit() for character in hostname) or hostname.lower().endswith(tail)):
         return hostname
     return f"{hostname or identity.model or identity.make or row.driver} {tail}"
+
+
+def key_end(key: str) -> str:
+    """The end of a miner's key, which tells apart those of the same name: "7f11"."""
+    return key.replace(":", "")[-4:]
 
 
 def shown_name(row: MinerRow) -> str:

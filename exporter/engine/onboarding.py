@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Collection
 from typing import Final
 
-from exporter.engine.names import shown_name
+from exporter.engine.names import key_end, shown_name
 from exporter.errors import FieldError, TakenError, UnknownError
 from exporter.model import Identity
 from exporter.store.database import Database
@@ -39,11 +41,11 @@ def onboard(
         TakenError: another miner has this name, or the board is known already.
         FieldError: a field is missing or too long; the message names it.
     """
-    wanted = checked_name(db, name)
+    device = db.unconfigured_devices.get(device_id)
+    wanted = checked_name(db, name, key=device.key if device is not None else None)
     mined = checked_currency(currency)
     chip = checked_note("chipset", chipset)
     notes = checked_note("location_notes", location_notes)
-    device = db.unconfigured_devices.get(device_id)
     if device is None:
         raise UnknownDeviceError(f"no device with the id {device_id} waits; `flockwatch devices list` shows them")
     if db.miners.by_key(device.key) is not None:
@@ -95,20 +97,34 @@ def checked_currency(currency: str) -> str:
     return wanted
 
 
-def checked_name(db: Database, name: str, besides: int | None = None) -> str:
-    """A miner's name as it will be kept; `besides` is the id of the miner that it is for.
+def checked_name(db: Database, name: str, besides: int | None = None, key: str | None = None) -> str:
+    """A miner's name as it will be kept.
+
+    Args:
+        besides: the id of the miner that it is for; None for one that is new.
+        key: the key of that one, where it is known.
 
     Raises:
-        TakenError: another miner is called so, by a person or by what it is shown by while nobody named it.
+        TakenError: another miner is called so, by a person or by what it is shown by while nobody named it; the
+            message has a name that is free.
         FieldError: it is empty, too long or not printable.
     """
     wanted = clean_text(name, _LONGEST_NAME + 1)
     if wanted is None or wanted != name.strip() or len(wanted) > _LONGEST_NAME:
         raise FieldError(f"name: must be 1 to {_LONGEST_NAME} printable characters", "name")
-    folded = wanted.casefold()
-    if any(row.id != besides and shown_name(row).casefold() == folded for row in db.miners.all()):
-        raise TakenError(f"name: another miner is called {wanted!r}", "name")
+    taken = {shown_name(row).casefold() for row in db.miners.all() if row.id != besides}
+    if wanted.casefold() in taken:
+        own = db.miners.get(besides) if besides is not None else None
+        free = _free_name(wanted, taken, own.key if own is not None else key)
+        raise TakenError(f"name: another miner is called {wanted!r}; choose another, for example {free!r}", "name")
     return wanted
+
+
+def _free_name(wanted: str, taken: Collection[str], key: str | None) -> str:
+    """`wanted` with the end of the miner's key, else with the first number that is free."""
+    ends = itertools.chain([key_end(key)] if key is not None else [], map(str, itertools.count(2)))
+    names = (f"{wanted[: _LONGEST_NAME - len(end) - 1]} {end}" for end in ends)
+    return next(name for name in names if name.casefold() not in taken)
 
 
 def suggested_name(device: UnconfiguredDevice) -> str | None:

@@ -95,7 +95,8 @@ class WalletService:
     def _view(self, wallet: Wallet) -> WalletView:
         statistics, error = self.statistics.view(wallet.id)
         pool = self._directory.display_name(wallet.pool)
-        return WalletView(wallet, pool, statistics, error, self.linked(wallet.id), self.statistics.asking(wallet.id))
+        asking, askable = self.statistics.asking(wallet.id), bool(self._sources(wallet))
+        return WalletView(wallet, pool, statistics, error, self.linked(wallet.id), asking, askable)
 
     def _sources(self, wallet: Wallet) -> tuple[Source, ...]:
         configs = self._db.miner_configs.of_wallet(wallet.id)

@@ -63,7 +63,9 @@ class PoolOrder(Body):
         description="`{name}` in it stands for the miner's name, so that many miners do not share a worker.",
     )
     password: str = Field("x", max_length=128, description="Most pools take anything.")
-    slot: int = Field(0, ge=0, le=15, description="Which of the miner's pools, from 0; the others stay.")
+    slot: int = Field(
+        0, ge=0, le=15, description="Which of the miner's pools, from 0: 0 is what pages call Pool 1. The others stay."
+    )
 
 
 class FanOrder(Body):

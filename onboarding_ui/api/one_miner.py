@@ -134,7 +134,11 @@ def one_miner_api(engine: EngineApi) -> APIBlueprint:
         record_of(engine, path.miner_id)
         return told_part(ConfigAnswer, engine.wallets.configs(path.miner_id), query)
 
-    @api.post("/miners/<int:miner_id>/link-wallet", summary="Link a miner to a wallet", responses=answers(ConfigList, headers=COUNTED))
+    @api.post(
+        "/miners/<int:miner_id>/link-wallet",
+        summary="Link a miner to a wallet",
+        responses=answers(ConfigList, headers=COUNTED),
+    )
     def link_wallet(path: MinerPath, query: LinkQuery) -> Response:
         """A link by hand stays; without a wallet the miner is matched automatically again."""
         return told_all(ConfigAnswer, engine.wallets.link(path.miner_id, query.wallet_id))

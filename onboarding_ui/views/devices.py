@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,6 +12,7 @@ from flask import Blueprint, render_template
 from exporter.engine.api.devices import WaitingDevice
 from exporter.engine.client import EngineApi
 from exporter.engine.fleet import MinerRecord
+from exporter.engine.names import key_end
 from exporter.engine.onboarding import CURRENCIES
 from exporter.model_usb import MILESTONES, UsbState
 from exporter.wallets.pool_user import PoolUser, split_user
@@ -66,9 +69,19 @@ def to_name(record: MinerRecord) -> bool:
     return record.enabled and (not record.named or record.currency is None)
 
 
-def suggested_name(record: MinerRecord) -> str | None:
-    """What the field of a name holds at first: the name, or what the miner calls itself where that may be a name."""
-    return record.name if len(record.name) <= _LONGEST_NAME else None
+def suggested_names(records: Iterable[MinerRecord]) -> Callable[[MinerRecord], str | None]:
+    """What the field of a miner's name holds at first: the name, or what the miner calls itself where that may be one.
+
+    Where another one of `records` is shown by the same name, the end of its key tells the miner apart.
+    """
+    shown = Counter(record.name.casefold() for record in records)
+
+    def suggested_name(record: MinerRecord) -> str | None:
+        alone = record.named or shown[record.name.casefold()] < 2
+        name = record.name if alone else f"{record.name} {key_end(record.key)}"
+        return name if len(name) <= _LONGEST_NAME else None
+
+    return suggested_name
 
 
 def devices_pages(engine: EngineApi) -> Blueprint:
@@ -87,7 +100,7 @@ def devices_pages(engine: EngineApi) -> Blueprint:
             currencies=CURRENCIES,
             anything=bool(miners),
             usb_enabled=engine.program.settings().serial.enabled,
-            suggested_name=suggested_name,
+            suggested_name=suggested_names(miners),
             unnamed=page_of(unnamed, asked_page(), _ON_A_PAGE),
         )
 

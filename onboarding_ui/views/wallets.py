@@ -92,14 +92,15 @@ def wallets_pages(engine: EngineApi) -> Blueprint:
     @pages.get("/wallets/<int:wallet_id>")
     def wallet(wallet_id: int) -> str:
         view = known(engine.wallets.get(wallet_id), "wallet", wallet_id)
-        records = records_by_id(engine)
+        records, pools = records_by_id(engine), engine.wallets.pools()
         return render_template(
             "wallet.html",
             card=wallet_card(view, records),
             records=records,
             live=live_reading,
             coins=coins,
-            pools=engine.wallets.pools(),
+            pools=pools,
+            tellers=[pool.display_name for pool in pools if view.wallet.currency in pool.currencies],
             currencies=CURRENCIES,
             shares=_shares(engine, wallet_id),
             sums=engine.shares.sums(wallet_id=wallet_id, hours=24.0),

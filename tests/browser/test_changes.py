@@ -181,6 +181,111 @@ def test_a_lost_answer_is_not_taken_for_no_change(served, engine, window):
     assert engine.miners.row(1).chipset == "BM1397"
 
 
+@pytest.mark.parametrize("status", [502, 504])
+def test_what_a_gateway_answers_is_not_taken_for_no_change(served, engine, window, status):
+    shown = window(served)
+    page = shown.page
+    shown.open("/miners/1")
+
+    def cut_off(route):
+        if not is_change(route):
+            return route.continue_()
+        route.fetch()
+        return route.fulfill(status=status, content_type="text/html", body="<h1>Gateway Time-out</h1>")
+
+    page.route(ONE, cut_off)
+    switch = page.get_by_role("switch", name="Poll this miner")
+    switch.click()
+    told = page.locator("#messages .message.bad")
+    expect(told).to_contain_text("not known whether the change was made")
+    expect(told).not_to_contain_text("Not changed")
+    expect(switch).not_to_be_checked()  # the page looked for itself
+    assert engine.miners.row(1).managed is False
+
+
+def test_what_the_program_itself_says_counts_whatever_its_status(served, window):
+    shown = window(served)
+    page = shown.page
+    shown.open("/miners/1")
+    page.route(
+        ONE, lambda route: route.fulfill(status=502, json={"error": "no", "field": None}) if is_change(route) else None
+    )
+    page.get_by_role("switch", name="Poll this miner").click()
+    expect(page.locator("#messages .message.bad")).to_contain_text("Not changed: no")
+
+
+def test_what_is_typed_while_save_is_under_way_stays_and_is_saved_next(served, engine, window):
+    shown = window(served)
+    page = shown.page
+    shown.open("/miners/1")
+    form = page.locator("form", has=page.get_by_label("Rack"))
+    save = form.get_by_role("button", name="Save")
+    rack, stands = page.get_by_label("Rack"), page.get_by_label("Where it stands")
+    held = Held(page)
+    rack.fill("7")
+    save.click()
+    held.until(1)
+    stands.fill("on the shelf")
+    rack.fill("8")
+    held.routes[0].continue_()
+    expect(page.locator("#messages")).to_contain_text("Saved.")
+    refreshed(page)
+    expect(stands).to_have_value("on the shelf")
+    expect(rack).to_have_value("8")
+    save.click()
+    held.until(2)
+    held.routes[1].continue_()
+    expect(form).not_to_have_attribute("aria-busy", "true")
+    assert held.bodies == [{"labels": {"rack": "7"}}, {"labels": {"rack": "8"}, "location_notes": "on the shelf"}]
+    expect(page.locator("#messages")).not_to_contain_text("Nothing was changed")
+
+    # What is stored now is followed again.
+    hurry(page)
+    engine.miners.change(1, {"location_notes": "in the hall"})
+    rack.focus()
+    expect(stands).to_have_value("in the hall")
+
+
+def test_only_the_password_that_was_sent_leaves_the_page(served, window):
+    shown = window(served)
+    page = shown.page
+    shown.open("/miners/3")
+    page.get_by_text("Device password").click()
+    password = page.locator("#password [type=password]")
+    held = Held(page, "**/api/miners/3")
+    password.fill("first")
+    page.locator("#password button[type=submit]").click()
+    held.until(1)
+    password.fill("second")
+    held.routes[0].continue_()
+    expect(page.locator("#messages")).to_contain_text("The password was stored.")
+    expect(password).to_have_value("second")
+    page.locator("#password button[type=submit]").click()
+    held.until(2)
+    held.routes[1].continue_()
+    expect(password).to_have_value("")
+    assert [body["unlock_pass"] for body in held.bodies] == ["first", "second"]
+
+
+def test_a_page_that_is_loaded_anew_after_saving_is_not_where_something_was_typed_meanwhile(served, engine, window):
+    shown = window(served)
+    page = shown.page
+    shown.open("/wallets/1")
+    page.get_by_text("Edit", exact=True).click()
+    form = page.locator("#edit form")
+    name, address = form.get_by_label("Name"), form.get_by_label("Address")
+    held = Held(page, "**/api/wallets/1")
+    name.fill("Nest egg")
+    form.get_by_role("button", name="Save").click()
+    held.until(1)
+    address.fill("bc1qhalf-way")
+    held.routes[0].continue_()
+    expect(page.locator("#messages")).to_contain_text("Saved")
+    refreshed(page)
+    expect(address).to_have_value("bc1qhalf-way")
+    assert engine.wallets.get(1).wallet.name == "Nest egg"
+
+
 def test_a_question_that_is_not_answered_changes_nothing(served, window):
     shown = window(served)
     page = shown.page
@@ -246,3 +351,38 @@ def test_a_choice_that_nobody_made_follows_what_becomes_known(served, engine, wi
     expect(card.get_by_label("Currency")).to_have_value("")
     boards = (boards[0], dataclasses.replace(boards[1], dumped_wallet_address=wallet), *boards[2:])
     expect(card.get_by_label("Currency")).to_have_value("BTC")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"asking": True}, "The pool is being asked."),
+        ({"error": "the server answers 500"}, "could not be had: the server answers 500"),
+        ({"statistics": None}, "The pool has told nothing yet."),
+        ({"later": True}, "The pool has answered."),
+        ({}, "The pool was asked less than a minute ago"),
+    ],
+)
+def test_what_came_of_asking_the_pool_is_told(served, engine, window, changes, words):
+    shown = window(served)
+    page = shown.page
+    shown.open("/wallets/1")
+    answer = page.request.get(f"{served}/api/wallets/1").json()
+    if changes.get("later"):
+        answer["statistics"]["refreshed_at"] += 60
+    page.route("**/wallets/1/refresh", lambda route: route.fulfill(json={**answer, **changes}))
+    page.get_by_role("button", name="Ask the pool now").click()
+    expect(page.locator("#messages .message")).to_contain_text(words)
+
+
+def test_the_button_that_asks_the_pool_comes_when_a_server_is_known(served, engine, window):
+    before = engine.wallets.get(1).wallet
+    engine.wallets._wallets[1] = dataclasses.replace(before, pool="10.0.0.9:3333")
+    shown = window(served)
+    page = shown.page
+    shown.open("/wallets/1")
+    ask = page.get_by_role("button", name="Ask the pool now")
+    expect(ask).to_have_count(0)
+    engine.wallets._wallets[1] = before
+    hurry(page)
+    expect(ask).to_be_visible()

@@ -105,7 +105,7 @@ def test_a_frequency_within_the_devices_own_options(running, window):
     assert shown.overflow() == 0
     page.locator("form[data-api$='/tuning']").get_by_role("button", name="Set").click()
     dialog(page).get_by_role("button", name="Set").click()
-    expect(page.locator("#messages")).to_contain_text(re.compile(f"Tuning {wanted} MHz: done"), timeout=LONG)
+    expect(page.locator("#messages")).to_contain_text(re.compile(rf"Tuning {wanted}\sMHz: done"), timeout=LONG)
     (line,) = writes(running, address)
     assert line.startswith("PATCH /api/system ")
     assert json.loads(line.split(" ", 2)[2]) == {"frequency": float(wanted)}
@@ -371,6 +371,63 @@ def test_presets_to_choose_are_those_of_the_chosen_miners(served, window):
     expect(choices.first).to_have_text("No miner of this page offers presets")
 
 
+def offers_fail(page, *answers):
+    """The questions what miners offer get these answers, one after the other; then the program's own."""
+    waiting = list(answers)
+
+    def answer(route):
+        return route.fulfill(**waiting.pop(0)) if waiting else route.continue_()
+
+    page.route("**/commands-offered", answer)
+    return waiting
+
+
+BUSY = {"status": 503, "json": {"error": "the miner is asked by others", "field": None}}
+
+
+def test_where_miners_cannot_be_asked_for_presets_that_is_said(served, window):
+    shown = window(served, size=PHONE)
+    page = shown.page
+    shown.open("/")
+    offers_fail(page, BUSY)
+    select(page, 3)
+    page.get_by_label("Command", exact=True).select_option("preset")
+    form = page.locator("[data-bulk-command]")
+    told = form.locator("[data-of=preset] [data-unasked]")
+    expect(told).to_contain_text("The miners could not be asked: the miner is asked by others.")
+    choices = page.locator("#bulk-preset option")
+    expect(choices).to_have_text(["Not known now"])
+    assert serious(page) == []
+    assert shown.overflow() == 0
+    shown.keep("flow-bulk-not-asked")
+    form.get_by_role("button", name="Ask again").click()
+    expect(choices).to_have_count(4)
+    expect(told).to_be_hidden()
+
+
+def test_miners_that_do_not_answer_are_not_said_to_offer_nothing(served, window):
+    shown = window(served)
+    page = shown.page
+    shown.open("/")
+    select(page, 11)
+    page.get_by_label("Command", exact=True).select_option("mode")
+    told = page.locator("[data-of=mode] [data-unasked]")
+    expect(told).to_contain_text("The miners could not be asked: they do not answer now.")
+    expect(page.locator("#bulk-mode option")).to_have_text(["Not known now"])
+
+
+def test_a_miner_that_is_busy_is_asked_once_more_when_it_says_so(served, window):
+    shown = window(served)
+    page = shown.page
+    shown.open("/")
+    left = offers_fail(page, {**BUSY, "headers": {"Retry-After": "0"}})
+    select(page, 3)
+    page.get_by_label("Command", exact=True).select_option("preset")
+    expect(page.locator("#bulk-preset option")).to_have_count(4)
+    expect(page.locator("[data-of=preset] [data-unasked]")).to_be_hidden()
+    assert left == []
+
+
 class TestManyPages:
     @pytest.fixture
     def engine(self):
@@ -385,13 +442,41 @@ class TestManyPages:
         page.get_by_label("All 130 of the list").check()
         page.get_by_role("button", name="Look ahead").click()
         expect(page.locator("[data-question]")).to_have_text("Restart 130 miners?")
-        effects = page.locator("[data-effects]")
-        expect(effects).to_contain_text("They are told at least 2 s apart, at most 10 at once.")
-        expect(effects).not_to_contain_text(re.compile("last one|after"))  # nobody knows how long each takes
+        pace = page.locator("[data-pace]")
+        expect(pace).to_have_text("They are told at least 2 s apart, at most 10 at once.")  # how long, nobody knows
+        expect(page.locator("[data-effects]")).not_to_contain_text("They are told")
         page.get_by_role("button", name="Restart: 130 miners").click()
         page.wait_for_url(re.compile(r"/bulk/\d+$"))
         expect(page.locator("#bulk")).to_contain_text("130 of 130 done")
         assert len(engine.commands.orders) == 130
+
+
+def test_the_pace_is_seen_however_many_effects_there_are(served, window):
+    shown = window(served, size=PHONE)
+    page = shown.page
+    shown.open("/")
+    results = [
+        {"miner_id": number, "name": "m", "state": "would send", "words": None, "effect": f"Effect {number}. " * 9}
+        for number in range(40)
+    ]
+    done = {"id": 9, "state": "finished", "miners": 40, "counts": {}, "results": results}
+    page.route("**/api/bulk/**", lambda route: route.fulfill(json=done))
+    select(page, 1)
+    page.get_by_role("button", name="Look ahead").click()
+    pace = page.locator("[data-pace]")
+    expect(pace).to_have_text("They are told at least 2 s apart, at most 10 at once.")
+    cut = "one => one.closest('ul') !== null"
+    assert pace.evaluate(cut) is False, "not within a list that is cut"
+    pace.scroll_into_view_if_needed()
+    expect(pace).to_be_in_viewport()
+    shown.keep("flow-bulk-pace")
+
+    # Of one miner there is nothing to tell.
+    page.unroute("**/api/bulk/**")
+    page.get_by_role("button", name="Back").click()
+    page.get_by_role("button", name="Look ahead").click()
+    expect(page.locator("[data-question]")).to_have_text("Restart 1 miner?")
+    expect(pace).to_be_hidden()
 
 
 def test_where_control_is_off_nothing_can_be_sent(served, window, engine):

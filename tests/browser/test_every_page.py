@@ -74,3 +74,17 @@ def test_the_colours_a_person_chose_stay(window, served):
     assert shown.page.locator("html").get_attribute("data-theme") == "dark"
     shown.page.get_by_label("Colours").select_option("auto")
     assert shown.page.evaluate(ground) != dark
+
+
+@pytest.mark.parametrize("name", ["drivers", "models"])
+def test_nothing_of_a_table_lies_outside_of_a_phone(window, served, name):
+    shown = window(served, size=PHONE)
+    shown.open(PAGES[name])
+    cells = shown.page.locator("main tbody :is(th, td) > *, main tbody :is(th, td)")
+    ends = cells.evaluate_all("all => all.map((one) => one.getBoundingClientRect().right)")
+    assert ends
+    assert max(ends) <= PHONE["width"]
+    if name == "drivers":
+        below = shown.page.locator("#drivers + p").bounding_box()["y"]
+        above = shown.page.locator("#drivers").bounding_box()
+        assert below - (above["y"] + above["height"]) >= 8

@@ -156,7 +156,7 @@ def test_a_wallet_is_added_and_linked_by_hand(running, window):
     expect(entry).to_have_count(0)
     shown.open(f"/wallets/{number}")
     row = page.locator(f"tr[data-key='miner-{miner['id']}']")
-    expect(row).to_contain_text(re.compile(r"\d [kMGT]H/s"))
+    expect(row).to_contain_text(re.compile(r"\d\s[kMGT]H/s"))
     assert api(program, f"miners/{miner['id']}")["wallet_ids"] == [number]
     shown.keep("flow-wallet-linked")
 

@@ -76,6 +76,7 @@ class FakeWallets:
             "the pool did not answer within 10 s" if wallet.id == 2 else None,
             tuple(sorted({one.miner_id for one in self._configs if one.active and one.wallet_id == wallet.id})),
             wallet.id in self.asking,
+            wallet.id == 2 or wallet.pool in names,
         )
 
     def all(self) -> tuple[WalletView, ...]:

@@ -75,6 +75,18 @@ def test_a_bad_new_password_is_explained(password, repeated, words):
     assert site.engine.access.password_hash() is None
 
 
+def test_a_long_password_is_refused_and_never_cut():
+    site = Site(password=PASSWORD)
+    site.sign_in()
+    fields = re.findall(r'<input type="password"[^>]*>', text(site.browser.get(PAGE)))
+    assert len(fields) == 4
+    assert [field for field in fields if "maxlength" in field] == []
+    long = "x" * 257
+    answer = site.form(PAGE, f"{PAGE}/password", current=PASSWORD, password=long, repeated=long)
+    assert answer.status_code == 422
+    assert "8 to 256" in text(answer)
+
+
 def test_on_loopback_the_password_can_be_removed():
     site = Site(password=PASSWORD)
     site.sign_in()

@@ -31,8 +31,8 @@ def test_a_chart_spans_its_range_and_its_values():
     assert points[0][0] == 0
     assert points[-1][0] == WIDTH
     assert all(0 <= y <= HEIGHT for _, y in points)
-    assert chart.latest == "2.00 TH/s"
-    assert (chart.lowest, chart.highest) == ("1.00 TH/s", "2.00 TH/s")
+    assert chart.latest == "2.00\u00a0TH/s"
+    assert (chart.lowest, chart.highest) == ("1.00\u00a0TH/s", "2.00\u00a0TH/s")
     assert chart.x_words[-1] == "now"
     assert len(chart.x_words) == len(chart.y_words) == 5
 
@@ -100,7 +100,7 @@ def test_no_two_words_of_an_axis_are_the_same():
     for lowest, highest, unit in ((18.0, 18.2, "W"), (1.0e12, 1.08e12, "H/s"), (58.0, 61.0, "°C"), (0.0, 0.0, "")):
         words = axis_words(*scale(lowest, highest), unit)
         assert len(set(words)) == 5, words
-    assert axis_words(0.0, 4000.0, "W") == ("4 kW", "3 kW", "2 kW", "1 kW", "0 kW")
+    assert axis_words(0.0, 4000.0, "W") == tuple(f"{number}\u00a0kW" for number in (4, 3, 2, 1, 0))
 
 
 def test_many_points_are_thinned_and_their_extremes_stay():
@@ -158,7 +158,7 @@ def test_chips_that_tell_nothing_have_no_deviation():
 
 def test_units_are_written_as_people_write_them():
     heat = chart_of(series([72.0] * 5, "temperature", "degC"), NOW, 600.0)
-    assert heat.latest == "72.0 °C"
+    assert heat.latest == "72.0\u00a0°C"
     shares = chart_of(series([129_619.0, 129_661.0], "accepted", "1"), NOW, 600.0)
     assert shares.latest == "129\u202f661"
     assert not any(words.endswith(" 1") for words in shares.y_words)

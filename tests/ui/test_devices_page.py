@@ -127,6 +127,13 @@ def test_a_name_that_is_too_long_is_not_suggested(client):
     assert form.find(".//input[@name='name']").get("value") == ""
 
 
+def test_a_name_that_another_miner_is_shown_by_too_is_told_apart(client, engine):
+    own, key = engine.records[17].name, engine.records[17].key
+    engine.change(1, name=own.upper())
+    (form,) = page(client, "/devices").all("form[@data-api='PATCH /api/miners/17']")
+    assert form.find(".//input[@name='name']").get("value") == f"{own} {key.replace(':', '')[-4:]}"
+
+
 def test_retired_miners_do_not_wait(engine):
     record = dataclasses.replace(engine.records[1], named=False)
     assert to_name(record)

@@ -6,6 +6,11 @@ from exporter.model import Identity
 from onboarding_ui.figures import age, difficulty, duration, make_and_model, moment, percent, plain, scaled
 
 
+def unbroken(text):
+    """A line may not end between a number and its unit."""
+    return text.replace(" ", "\u00a0")
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [
@@ -21,11 +26,11 @@ from onboarding_ui.figures import age, difficulty, duration, make_and_model, mom
     ],
 )
 def test_figures_are_scaled(value, text):
-    assert scaled(value, "H/s") == text
+    assert scaled(value, "H/s") == unbroken(text)
 
 
 def test_a_scaled_figure_without_a_unit_ends_with_its_prefix():
-    assert scaled(4.29e9, "") == "4.29 G"
+    assert scaled(4.29e9, "") == unbroken("4.29 G")
     assert scaled(12.0, "") == "12"
 
 
@@ -41,7 +46,7 @@ def test_a_scaled_figure_without_a_unit_ends_with_its_prefix():
     ],
 )
 def test_plain_figures_have_groups_of_thousands(value, unit, digits, text):
-    assert plain(value, unit, digits) == text
+    assert plain(value, unit, digits) == unbroken(text)
 
 
 def test_ratios_are_shown_in_percent():
@@ -100,4 +105,4 @@ def test_the_make_is_not_said_twice(make, model, text):
     ],
 )
 def test_difficulties_of_small_shares_keep_their_digits(value, text):
-    assert difficulty(value) == text
+    assert difficulty(value) == unbroken(text)

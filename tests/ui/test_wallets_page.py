@@ -123,6 +123,24 @@ def test_no_wallet_yet():
     assert markup.one("form[@data-api='POST /api/wallets']") is not None
 
 
+@pytest.mark.parametrize(
+    ("pool", "currency", "asked", "words"),
+    [
+        ("ckpool_btc", "BTC", True, "has not answered yet"),
+        ("10.0.0.9:3333", "BTC", False, "Pools that tell about wallets in BTC: Solo CKPool, Public Pool."),
+        (None, "BTC", False, "as far as that pool is one that Flockwatch knows. Pools that tell about wallets in BTC:"),
+        ("10.0.0.9:3333", "OTHER", False, "Flockwatch knows no pool that tells about wallets in OTHER."),
+    ],
+)
+def test_a_pool_can_be_asked_where_a_server_is_known(client, engine, pool, currency, asked, words):
+    engine.wallets.statistics = None
+    wallet = dataclasses.replace(engine.wallets.get(1).wallet, pool=pool, currency=currency)
+    engine.wallets._wallets[1] = wallet
+    main = page(client, "/wallets/1").one("main")
+    assert words in text_of(main)
+    assert ("Ask the pool now" in text_of(main)) is asked
+
+
 def test_statistics_that_are_switched_off_are_said_to_be():
     settings = dataclasses.replace(Settings(), pools=Pools(statistics=False))
     client = create_app(FakeEngine(settings=settings)).test_client()

@@ -185,9 +185,11 @@ def test_a_refresh_through_the_door(rigs):
             wallet = await ask(rigs.door.add, "savings", SEGWIT, "BTC", "ckpool_btc")
             view = await ask(rigs.door.refresh, wallet.id)
             assert view.statistics.workers_count == 2
+            assert view.askable
             # The same wallet at another pool: nothing of the first one is shown for it.
             await ask(rigs.door.change, wallet.id, {"pool": "10.0.0.5:3333"})
             assert rigs.door.get(wallet.id).statistics is None
+            assert not rigs.door.get(wallet.id).askable, "no server is known there"
 
         rigs(story, pools=Pools(hosts=(PoolHost("solo.ckpool.org", None, None, server.url),)))
 

@@ -51,6 +51,7 @@ class WalletView:
         error: why the last refresh failed, None after a success.
         miners: ids of the miners linked by an active configuration.
         asking: whether the pool is being asked now.
+        askable: whether a server is known that can be asked about it.
     """
 
     wallet: Wallet
@@ -59,6 +60,7 @@ class WalletView:
     error: str | None
     miners: tuple[int, ...]
     asking: bool = False
+    askable: bool = True
 
 
 @dataclass(frozen=True, slots=True)

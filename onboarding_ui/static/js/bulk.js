@@ -1,11 +1,11 @@
 // The page Flock: one command to many miners. First it is looked ahead (nothing is sent), then a person confirms it.
 import { ApiError, send } from "./api.js";
-import { clearError, collect, fieldNamed, showError, shownIn } from "./fields.js";
+import { showChoices } from "./bulk_choices.js";
+import { clearError, collect, fieldNamed, showError, shownIn, toSend } from "./fields.js";
 
 const POLL_MS = 400;
-const MOST_KINDS = 8; // kinds of miners that are asked for their modes or presets
-const TRIES = 2; // miners of a kind
 const MOST_NAMES = 6;
+const CHOSEN = new Set(["mode", "preset"]); // commands with a choice that the miners tell
 const RESTART_STAGGER_SECONDS = 2; // as the API has it where nothing else is said
 
 const dialog = document.getElementById("bulk-commands");
@@ -26,6 +26,11 @@ function boxes() {
 function ids(to) {
   if (to === "chosen") return boxes().filter((box) => box.checked).map((box) => Number(box.value));
   return (document.getElementById("matching")?.dataset.ids ?? "").split(",").filter(Boolean).map(Number);
+}
+
+/** The boxes of the miners that may be asked what they offer. */
+function askable() {
+  return form.elements.to.value === "chosen" ? boxes().filter((box) => box.checked) : boxes();
 }
 
 function open() {
@@ -58,50 +63,7 @@ function showFields() {
     group.hidden = group.dataset.of !== command;
     group.disabled = group.hidden;
   }
-  if (command === "mode" || command === "preset") showChoices(command);
-}
-
-/** Fill the choices of modes or presets from what miners of each kind on this page offer. */
-async function showChoices(command) {
-  const select = form.elements[command];
-  const mine = round;
-  const before = select.value;
-  select.replaceChildren(new Option("Asking the miners …", ""));
-  const offered = await Promise.all(samples().map((kind) => choicesOf(kind, command)));
-  if (mine !== round) return;
-  const known = new Map(); // value -> whether any miner would take it
-  for (const { value, reason } of offered.flat()) known.set(value, known.get(value) || reason === null);
-  const none = command === "mode" ? "No miner of this page offers modes" : "No miner of this page offers presets";
-  const options = [new Option(known.size ? `Choose a ${command}` : none, "")];
-  for (const [value, free] of known) {
-    const option = new Option(value, value);
-    option.disabled = !free;
-    options.push(option);
-  }
-  select.replaceChildren(...options);
-  if (known.has(before)) select.value = before;
-}
-
-/** Ids of a few miners of each kind. */
-function samples() {
-  const wanted = form.elements.to.value === "chosen" ? boxes().filter((box) => box.checked) : boxes();
-  const kinds = new Map();
-  for (const box of wanted) kinds.set(box.dataset.kind, [...(kinds.get(box.dataset.kind) ?? []), box.value]);
-  return [...kinds.values()].slice(0, MOST_KINDS);
-}
-
-async function choicesOf(kind, command) {
-  for (const id of kind.slice(0, TRIES)) {
-    try {
-      const { data } = await send("GET", `/api/miners/${id}/commands-offered`);
-      const found = data.commands.find((one) => one.command === command);
-      if (found) return found.choices;
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      console.warn(`miner ${id} does not tell what it offers: ${error.message}`);
-    }
-  }
-  return [];
+  if (CHOSEN.has(command)) showChoices(form, command, askable());
 }
 
 function wrong(place, error) {
@@ -123,7 +85,7 @@ function wrong(place, error) {
 
 /** The order and the question about it; "{n}" in the question stands for how many. */
 function order() {
-  const { to, command, ...body } = collect(form);
+  const { to, command, ...body } = collect(toSend(form));
   const ask = form.elements.command.selectedOptions[0].dataset.ask;
   const question = ask.replace(/\{(\w+)\}/g, (found, name) => (form.elements[name] ? shownIn(form.elements[name]) : found));
   return { path: `/api/bulk/${command}`, body: { ...body, miners: ids(to) }, question };
@@ -178,7 +140,7 @@ function paceOf(path, body, count) {
   const parts = [];
   if (apart > 0 && count > 1) parts.push(`at least ${apart} s apart`);
   if (count > body.parallel) parts.push(`at most ${body.parallel} at once`);
-  return parts.length ? `They are told ${parts.join(", ")}.` : null;
+  return parts.length ? `They are told ${parts.join(", ")}.` : "";
 }
 
 function showOutlook(path, body, question, results) {
@@ -191,13 +153,10 @@ function showOutlook(path, body, question, results) {
     ? question.replace("{n}", all)
     : "None of these miners can do that now.";
   const effects = byWords(able, (result) => result.effect ?? "").map(([words, names]) => item(words, names.length));
-  const pace = paceOf(path, body, able.length);
-  if (pace) {
-    const line = document.createElement("li");
-    line.textContent = pace;
-    effects.push(line);
-  }
   outlook.querySelector("[data-effects]").replaceChildren(...effects);
+  const pace = outlook.querySelector("[data-pace]");
+  pace.textContent = paceOf(path, body, able.length);
+  pace.hidden = !pace.textContent;
   outlook.querySelector("[data-without]").hidden = !rest.length;
   outlook.querySelector("[data-without-count]").textContent = `Nothing is sent to ${miners(rest.length)}:`;
   outlook
@@ -234,6 +193,9 @@ form?.addEventListener("submit", (event) => {
   for (const field of form.elements) clearError(field);
   form.querySelector("[data-wrong]").hidden = true;
   lookAhead();
+});
+form?.addEventListener("click", (event) => {
+  if (event.target.closest("button[data-ask-again]")) showFields();
 });
 dialog?.addEventListener("close", () => {
   round += 1;

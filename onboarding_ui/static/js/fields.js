@@ -59,14 +59,38 @@ export function changed(field) {
   return field.hasAttribute("data-suggested") || held(field) !== heldAtFirst(field);
 }
 
-/** The named fields of a form as an object; `only` says which of them, all where it is left out. */
-export function collect(form, only = () => true) {
-  const body = {};
-  for (const field of form.elements) {
-    if (!field.name || field.matches(":disabled") || field.type === "submit" || field.type === "button") continue;
-    if (field.type === "radio" && !field.checked) continue;
-    if (only(field)) setPath(body, field.name, valueOf(field));
+/** Have a field hold `value`. */
+export function put(field, value) {
+  if (isTick(field)) field.checked = value;
+  else field.value = value;
+}
+
+/** `value` of a field was sent and is stored now. What a person entered meanwhile stays; passwords leave the page. */
+export function settle(field, value) {
+  const now = held(field);
+  if (field.type === "password") {
+    if (now === value) field.value = "";
+    return;
   }
+  field.removeAttribute("data-suggested");
+  if (isTick(field)) field.defaultChecked = value;
+  else if (field.options) for (const option of field.options) option.defaultSelected = option.value === value;
+  else field.defaultValue = value;
+  if (held(field) !== now) put(field, now);
+}
+
+/** The fields of a form that are sent; `only` says which of them, all where it is left out. */
+export function toSend(form, only = () => true) {
+  return [...form.elements].filter((field) => {
+    if (!field.name || field.matches(":disabled") || field.type === "submit" || field.type === "button") return false;
+    return (field.type !== "radio" || field.checked) && only(field);
+  });
+}
+
+/** The values of fields as an object. */
+export function collect(fields) {
+  const body = {};
+  for (const field of fields) setPath(body, field.name, valueOf(field));
   return body;
 }
 

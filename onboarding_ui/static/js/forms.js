@@ -1,12 +1,13 @@
 // <form data-api="POST /api/...">, <button data-api="...">, and buttons that open a dialog.
 //
 // data-done: where to go on success: a URL ({id} is taken from the answer), "reload", or "close" for the dialog around it.
+// What is entered while a form is under way stays, and counts as changed.
 // data-send="query": the fields go into the query string, not into a JSON body. data-send="changes": only the fields
 // that a person changed are sent, so that what others changed meanwhile stays.
 // data-confirm: asked before; "{name}" in it stands for what the field of that name shows. data-effect: what will happen.
 import { ApiError, parseCall, send } from "./api.js";
 import { confirmed } from "./dialog.js";
-import { changed, clearError, collect, fieldNamed, showError, shownIn } from "./fields.js";
+import { changed, clearError, collect, fieldNamed, held, settle, showError, shownIn, toSend } from "./fields.js";
 import { announce, keep } from "./messages.js";
 import { refresh } from "./live.js";
 
@@ -22,7 +23,8 @@ function agreed(element, button) {
 function finish(element, data) {
   const done = element.dataset.done;
   const toast = element.dataset.toast;
-  if (done && done !== "close" && done !== "refresh") {
+  const typedMeanwhile = element.elements && toSend(element, changed).length > 0; // loading the page anew would lose it
+  if (done && done !== "close" && done !== "refresh" && !(done === "reload" && typedMeanwhile)) {
     if (toast) keep(toast);
     if (done === "reload") location.reload();
     else location.assign(done.replace(/\{(\w+)\}/g, (_, name) => encodeURIComponent(data?.[name] ?? "")));
@@ -43,9 +45,11 @@ function refused(form, error) {
 async function submit(form, button) {
   const { method, path } = parseCall(form.dataset.api);
   for (const field of form.elements) clearError(field);
+  const fields = toSend(form, form.dataset.send === "changes" ? changed : undefined);
+  const sent = fields.map((field) => [field, held(field)]);
   let body;
   try {
-    body = form.dataset.send === "changes" ? collect(form, changed) : collect(form);
+    body = collect(fields);
   } catch (error) {
     return announce(`The form cannot be sent: ${error.message}`, "bad");
   }
@@ -64,7 +68,7 @@ async function submit(form, button) {
   if (button) button.disabled = true;
   try {
     const { data } = await send(method, target, body);
-    for (const field of form.elements) settle(field);
+    for (const [field, value] of sent) settle(field, value);
     form.dispatchEvent(new CustomEvent("api:done", { bubbles: true, detail: data }));
     finish(form, data);
   } catch (error) {
@@ -75,15 +79,6 @@ async function submit(form, button) {
     form.removeAttribute("aria-busy");
     if (button) button.disabled = false;
   }
-}
-
-// What was sent is the stored value from now on; passwords leave the page.
-function settle(field) {
-  field.removeAttribute("data-suggested");
-  if (field.type === "password") field.value = "";
-  else if (field.type === "checkbox") field.defaultChecked = field.checked;
-  else if ("defaultValue" in field) field.defaultValue = field.value;
-  else if (field.options) for (const option of field.options) option.defaultSelected = option.selected;
 }
 
 async function press(button) {

@@ -1,24 +1,10 @@
 // <input|select data-patch="/api/miners/5" data-field="managed">: changed at once, put back when the server refuses.
 // A field has one request under way at a time. What is chosen meanwhile waits for it, and only the newest choice is sent.
 import { ApiError, send } from "./api.js";
-import { clearError, held, heldAtFirst, setPath, showError, valueOf } from "./fields.js";
+import { clearError, held, heldAtFirst, put, setPath, settle, showError, valueOf } from "./fields.js";
 import { announce } from "./messages.js";
 
 const busy = new WeakSet(); // fields with a request under way
-
-function put(field, value) {
-  if (field.type === "checkbox") field.checked = value;
-  else field.value = value;
-}
-
-// The server has `value` now.
-function settle(field, value) {
-  const now = held(field);
-  if (field.type === "checkbox") field.defaultChecked = value;
-  else if (field.options) for (const option of field.options) option.defaultSelected = option.value === value;
-  else field.defaultValue = value;
-  put(field, now); // a newer choice stays
-}
 
 /** Send what a field shows until the server has it, or refuses the newest. */
 async function change(field) {
