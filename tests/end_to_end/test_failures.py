@@ -119,6 +119,10 @@ class Watch:
                 found[dict(labels)["reason"]] = grown
         return found
 
+    def until_counted(self, address, reason):
+        """Wait until a poll failed for this reason: a reading goes down when it is too old, before a slow poll ends."""
+        self.until(lambda page: self.reasons(page, address).get(reason, 0) >= 1, f"a failure by {reason}")
+
     @property
     def locked(self):
         """The victims that refuse a password where the fault is "auth"; all but the Antminer are down by that alone."""
@@ -189,7 +193,7 @@ def test_a_miner_with_a_fault_goes_alone_and_comes_back(watch, name, options, ov
         expected = over_http if kind in ("bitaxe", "vnish") else over_rpc
         gone = watch.until_told("miner is gone", key)
         assert gone["reason"] in expected, f"{kind}\n{watch.log()}"
-        assert watch.reasons(page, address)[gone["reason"]] >= 1
+        watch.until_counted(address, gone["reason"])
     watch.set_fault(None)
     page = watch.until(watch.all_up, "every victim back")
     # Passwords that were refused are left alone until somebody changes them; no other fault counts as a refusal.
