@@ -2,8 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Many tests wait for real programs most of the time, so that two of them share a core well.
-WORKERS ?= $(shell cores=$$(nproc 2>/dev/null || echo 2); echo $$((cores > 4 ? cores : 4)))
+# Many tests wait for real programs most of the time, so that more than one of them share a core well.
+WORKERS ?= $(shell cores=$$(nproc 2>/dev/null || echo 2); echo $$((cores > 5 ? cores : 5)))
 MISSING = { echo "flockwatch: Python 3.11 or newer with venv is needed; on Debian 12: apt-get install git make python3-venv" >&2; exit 2; }
 
 .PHONY: run demo test check bench docs clean

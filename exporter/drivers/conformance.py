@@ -101,7 +101,9 @@ def reading_faults(value: Any, place: str = "reading") -> Iterator[str]:
     """What no reading may hold: infinities, NaN, negative counts, the word None, unbounded text."""
     if is_dataclass(value) and not isinstance(value, type):
         for item in fields(value):
-            yield from reading_faults(getattr(value, item.name), f"{place}.{item.name}")
+            held = getattr(value, item.name)
+            if held is not None:  # as most are
+                yield from reading_faults(held, f"{place}.{item.name}")
     elif isinstance(value, tuple):
         for part in value:
             yield from reading_faults(part, place)
