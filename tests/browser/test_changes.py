@@ -5,23 +5,11 @@ import dataclasses
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.live import hurry, refreshed
+
 pytestmark = pytest.mark.timeout(180)
 
 ONE = "**/api/miners/1"
-
-
-def refreshed(page, times=1):
-    """Wait until the page has fetched itself anew."""
-    page.evaluate(
-        "times => new Promise((done) =>"
-        " document.addEventListener('live:updated', () => { if (--times === 0) done(); }))",
-        times,
-    )
-
-
-def hurry(page):
-    """Have live sections refresh every second instead of every ten."""
-    page.evaluate("for (const each of document.querySelectorAll('[data-live]')) each.dataset.live = 1")
 
 
 def is_change(route):

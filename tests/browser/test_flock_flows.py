@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.chromium import PHONE
+from tests.browser.live import hurry, refreshed
 from tests.end_to_end.programs import CLIENT, Program, Simulator, wait_for
 
 pytestmark = pytest.mark.timeout(180)
@@ -50,20 +51,6 @@ def miner_of(running, kind, number=0):
 
 def row_of(page, miner):
     return page.locator(f"#flock tr[data-key='m{miner['id']}']")
-
-
-def refreshed(page, times=1):
-    """Wait until the page has fetched itself anew."""
-    page.evaluate(
-        "times => new Promise((done) =>"
-        " document.addEventListener('live:updated', () => { if (--times === 0) done(); }))",
-        times,
-    )
-
-
-def hurry(page):
-    """Have live sections refresh every second instead of every ten."""
-    page.evaluate("for (const each of document.querySelectorAll('[data-live]')) each.dataset.live = 1")
 
 
 def refusing(status, error):
