@@ -65,20 +65,9 @@ TARGETS: Final = _own(
     "targets", "gauge", COUNT, "Miners configured or adopted, by driver and source.", "driver", "source"
 )
 POLLS: Final = _own("polls_total", "counter", COUNT, "Polls begun.", "driver")
-POLL_FAILURES: Final = _own(
-    "poll_failures_total",
-    "counter",
-    COUNT,
-    "Polls that failed.",
-    "driver",
-    "reason",
-)
+POLL_FAILURES: Final = _own("poll_failures_total", "counter", COUNT, "Polls that failed.", "driver", "reason")
 STREAM_FAULTS: Final = _own(
-    "stream_faults_total",
-    "counter",
-    COUNT,
-    "Datagrams that a driver failed on by a fault of its own.",
-    "driver",
+    "stream_faults_total", "counter", COUNT, "Datagrams that a driver failed on by a fault of its own.", "driver"
 )
 POLL_DURATION: Final = _own("poll_duration_seconds", "histogram", SECONDS, "Poll durations.", "driver")
 POLLS_IN_FLIGHT: Final = _own("polls_in_flight", "gauge", COUNT, "Polls in progress.")
@@ -235,7 +224,7 @@ class SelfMetrics:
 
     def poll_failed(self, driver: str, reason: str) -> None:
         """A poll gave no status, or no telemetry after it. `reason` is one of `exporter.errors.REASONS`."""
-        failures = self._polls_of(driver).failures
+        failures = self._polls[driver].failures
         failures[reason if reason in failures else "internal"] += 1
 
     def stream_fault(self, driver: str) -> None:

@@ -49,14 +49,18 @@ def lose_answers(page, url=ONE):
     page.route(url, lose)
 
 
-def test_a_switch_ends_as_it_was_clicked_last_however_slow_the_answers_are(served, engine, window):
-    shown = window(served)
-    page = shown.page
+def clicked_once(shown):
+    """The page, its switch of the first miner, and what holds the change back that a click on it sent."""
     shown.open("/")
-    switch = page.get_by_role("switch", name="Poll garage")
-    held = Held(page)
+    switch = shown.page.get_by_role("switch", name="Poll garage")
+    held = Held(shown.page)
     switch.click()
     held.until(1)
+    return shown.page, switch, held
+
+
+def test_a_switch_ends_as_it_was_clicked_last_however_slow_the_answers_are(served, engine, window):
+    page, switch, held = clicked_once(window(served))
     switch.click()
     expect(switch).to_be_checked()
     page.wait_for_timeout(200)
@@ -78,13 +82,7 @@ def test_a_switch_ends_as_it_was_clicked_last_however_slow_the_answers_are(serve
 
 
 def test_clicks_in_between_are_not_sent(served, engine, window):
-    shown = window(served)
-    page = shown.page
-    shown.open("/")
-    switch = page.get_by_role("switch", name="Poll garage")
-    held = Held(page)
-    switch.click()
-    held.until(1)
+    _, switch, held = clicked_once(window(served))
     for _ in range(6):
         switch.click()
     held.routes[0].continue_()

@@ -1,6 +1,7 @@
 """What keeps a command from the wrong device, from a second time, and from a moment when it is no longer wanted."""
 
 import asyncio
+import contextlib
 import dataclasses
 import json
 import socket
@@ -94,6 +95,9 @@ def test_a_miner_that_tells_no_identity_is_told_apart_by_the_neighbour_table(pla
     play(story)
 
 
+HERE = "127.0.0.1"
+
+
 class Talking(CommandRig):
     """May talk by itself, and takes its pool by datagrams then, as an NMMiner does."""
 
@@ -114,6 +118,19 @@ class Talking(CommandRig):
         return Plan("It mines elsewhere.", lambda _: (Write(request),), lambda _: True, limit_seconds=0.1)
 
 
+@contextlib.asynccontextmanager
+async def talking(bench, monkeypatch, table):
+    """A `Talking` device on a port of its own that was heard once, and its record."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as device:
+        device.bind((HERE, 0))
+        device.settimeout(20.0)
+        monkeypatch.setattr(Talking, "port", device.getsockname()[1])
+        bench.macs = dict(table)
+        bench.engine._streams.datagram(b"hello", HERE)
+        await bench.settle()
+        yield device, bench.record(mac(50))
+
+
 @pytest.fixture
 def hasty(monkeypatch):
     """The kernel is not waited for as long as a real one takes, and nobody is asked by ARP."""
@@ -125,24 +142,16 @@ def hasty(monkeypatch):
 @pytest.mark.usefixtures("hasty")
 def test_a_miner_that_talks_by_itself_is_told_apart_by_the_neighbour_table(play, monkeypatch):
     """Its pool and worker must not go to a device that has its address by now."""
-    here = "127.0.0.1"
-    table = {here: mac(50)}
+    table = {HERE: mac(50)}
     monkeypatch.setattr("exporter.engine.commanding.certainty.neighbour_macs", lambda: table)
 
     async def story(bench, door, _):
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as device:
-            device.bind((here, 0))
-            device.settimeout(20.0)
-            monkeypatch.setattr(Talking, "port", device.getsockname()[1])
-            bench.macs = dict(table)
-            bench.engine._streams.datagram(b"hello", here)
-            await bench.settle()
-            talker = bench.record(mac(50))
-            table[here] = mac(77)
+        async with talking(bench, monkeypatch, table) as (device, talker):
+            table[HERE] = mac(77)
             with pytest.raises(UnavailableError, match=f"nothing was sent: another device, {mac(77)}, has the address"):
                 await ask(door.start, talker.id, POOL, "local")
             assert door.count() == 0
-            table[here] = mac(50)
+            table[HERE] = mac(50)
             begun = await ask(door.start, talker.id, dataclasses.replace(POOL, user="right"), "local")
             assert await asyncio.to_thread(device.recv, 100) == b"right"  # and nothing before it
             await ask(door.wait, begun.id, 0.1)
@@ -204,20 +213,12 @@ def test_who_answers_by_arp_has_the_address_whatever_the_table_remembers(tables,
 
 @pytest.mark.usefixtures("hasty")
 def test_a_router_or_repeater_that_answers_for_several_is_no_other_device(play, monkeypatch, tables):
-    here = "127.0.0.1"
-    table = {here: mac(50)}
+    table = {HERE: mac(50)}
 
     async def story(bench, door, ids):
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as device:
-            device.bind((here, 0))
-            device.settimeout(20.0)
-            monkeypatch.setattr(Talking, "port", device.getsockname()[1])
-            bench.macs = dict(table)
-            bench.engine._streams.datagram(b"hello", here)
-            await bench.settle()
-            talker = bench.record(mac(50))
+        async with talking(bench, monkeypatch, table) as (device, talker):
             assert bench.flock.get(talker.id).row.mac == mac(50)
-            tables({here: mac(9), at(7): mac(9), at(8): mac(9)})
+            tables({HERE: mac(9), at(7): mac(9), at(8): mac(9)})
             begun = await ask(door.start, talker.id, dataclasses.replace(POOL, user="right"), "local")
             assert await asyncio.to_thread(device.recv, 100) == b"right"
             await ask(door.wait, begun.id, 0.1)
